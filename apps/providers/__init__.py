@@ -1,0 +1,1 @@
+"""Speech-to-text, language models and text-to-speech: one module per vendor behind voice.ports."""

@@ -1,0 +1,174 @@
+"""How a provider declares itself: one declaration validates, documents and builds it."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.util import find_spec
+from typing import Any, Literal
+
+Kind = Literal["stt", "llm", "tts"]
+KINDS: tuple[Kind, ...] = ("stt", "llm", "tts")
+
+OptionType = Literal["string", "number", "integer", "boolean", "array", "object"]
+
+
+class OptionError(ValueError):
+    """A value does not fit its option; the message says what would."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One setting of a provider, by the vendor-neutral name that configs use."""
+
+    name: str
+    type: OptionType
+    description: str
+    default: Any = None
+    minimum: float | None = None
+    maximum: float | None = None
+    choices: tuple[Any, ...] = ()
+
+    def schema(self) -> dict[str, Any]:
+        """Return the option as JSON Schema."""
+        found: dict[str, Any] = {"type": self.type, "description": self.description}
+        if self.default is not None:
+            found["default"] = self.default
+        if self.minimum is not None:
+            found["minimum"] = self.minimum
+        if self.maximum is not None:
+            found["maximum"] = self.maximum
+        if self.choices:
+            found["enum"] = list(self.choices)
+        return found
+
+    def clean(self, value: Any) -> Any:
+        """Return ``value`` in the option's type. Numbers may come as strings.
+
+        Raises OptionError saying what would be valid.
+        """
+        cleaned = _CLEANERS[self.type](value)
+        if cleaned is None:
+            raise OptionError(f"Not valid: {self.expects()}.")
+        if self.choices and cleaned not in self.choices:
+            raise OptionError(f"Not valid: {self.expects()}.")
+        if self.minimum is not None and cleaned < self.minimum:
+            raise OptionError(f"Too small: {self.expects()}.")
+        if self.maximum is not None and cleaned > self.maximum:
+            raise OptionError(f"Too large: {self.expects()}.")
+        return cleaned
+
+    def expects(self) -> str:
+        """Say in words what is valid."""
+        if self.choices:
+            return "one of " + ", ".join(map(str, self.choices))
+        noun = {"array": "a list", "object": "an object", "integer": "a whole number"}.get(
+            self.type, f"a {self.type}"
+        )
+        if self.minimum is not None and self.maximum is not None:
+            return f"{noun} from {self.minimum:g} to {self.maximum:g}"
+        if self.minimum is not None:
+            return f"{noun} of at least {self.minimum:g}"
+        return noun
+
+
+def _number(value: Any) -> float | int | None:
+    if isinstance(value, bool):
+        return None
+    if isinstance(value, str):
+        try:
+            value = float(value)
+        except ValueError:
+            return None
+    if not isinstance(value, int | float) or value != value or abs(value) == float("inf"):
+        return None
+    return value
+
+
+def _integer(value: Any) -> int | None:
+    number = _number(value)
+    return int(number) if number is not None and number == int(number) else None
+
+
+def _boolean(value: Any) -> bool | None:
+    if isinstance(value, str):
+        return {"true": True, "false": False}.get(value.lower())
+    return value if isinstance(value, bool) else None
+
+
+_CLEANERS = {
+    "string": lambda value: value if isinstance(value, str) else None,
+    "number": _number,
+    "integer": _integer,
+    "boolean": _boolean,
+    "array": lambda value: value if isinstance(value, list) else None,
+    "object": lambda value: value if isinstance(value, dict) else None,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Voice:
+    """A voice of a text-to-speech provider."""
+
+    id: str
+    name: str
+    language: str = "en"
+
+
+@dataclass(frozen=True, slots=True)
+class Declaration:
+    """Everything that is known of one provider in one slot.
+
+    open_models / open_voices: the vendor's list is longer than ours; unknown names pass through.
+    modules: what must be importable. extra: the package extra that brings it.
+    factory: ``module:Class``, built with ``ServiceSettings``; empty where no adapter exists yet.
+    test_only: exists only when test providers are enabled.
+    """
+
+    kind: Kind
+    name: str
+    title: str
+    description: str
+    models: tuple[str, ...] = ()
+    open_models: bool = False
+    voices: tuple[Voice, ...] = ()
+    open_voices: bool = False
+    options: tuple[Option, ...] = ()
+    needs_key: bool = False
+    extra: str = ""
+    modules: tuple[str, ...] = ()
+    factory: str = ""
+    test_only: bool = False
+
+    def missing(self) -> str:
+        """Say what keeps this provider from taking calls on this server; empty if nothing does."""
+        if not self.factory:
+            return f"This release has no adapter for {self.title}."
+        absent = [module for module in self.modules if find_spec(module) is None]
+        if absent:
+            return f"{', '.join(absent)} is not installed: pip install 'botsconfig[{self.extra}]'."
+        return ""
+
+    def option(self, name: str) -> Option | None:
+        return next((option for option in self.options if option.name == name), None)
+
+    def build(self, settings: ServiceSettings) -> Any:
+        """Build the provider for one call. Imports its module on first use."""
+        module, _, attribute = self.factory.partition(":")
+        return getattr(importlib.import_module(module), attribute)(settings)
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """One slot of one config version, checked: what a provider is built from.
+
+    options hold only declared names, in their declared types. secrets never leave the process.
+    """
+
+    provider: str
+    model: str = ""
+    voice: str = ""
+    language: str = ""
+    options: Mapping[str, Any] = field(default_factory=dict)
+    secrets: Mapping[str, str] = field(default_factory=dict, repr=False)

@@ -1,0 +1,35 @@
+"""The catalogue: every provider by slot and name. The folder's listing is the feature list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from apps.providers import local, scripted, vendors
+from apps.providers.base import Declaration, Kind
+
+
+def _by_slot(
+    declarations: Iterable[Declaration],
+) -> Mapping[tuple[Kind, str], Declaration]:
+    return {(found.kind, found.name): found for found in declarations}
+
+
+PROVIDERS: Mapping[tuple[Kind, str], Declaration] = _by_slot(
+    (*local.DECLARATIONS, *vendors.DECLARATIONS, *scripted.DECLARATIONS)
+)
+
+
+def catalogue(*, test_providers: bool) -> list[Declaration]:
+    """List what a config may name. test_providers: whether the scripted ones are among them."""
+    return [found for found in PROVIDERS.values() if test_providers or not found.test_only]
+
+
+def find(kind: Kind, name: str, *, test_providers: bool) -> Declaration | None:
+    """Return a provider's declaration, or None if no config may name it."""
+    found = PROVIDERS.get((kind, name))
+    return None if found is None or (found.test_only and not test_providers) else found
+
+
+def names(kind: Kind, *, test_providers: bool) -> list[str]:
+    """List the names that are valid in a slot."""
+    return [found.name for found in catalogue(test_providers=test_providers) if found.kind == kind]

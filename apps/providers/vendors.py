@@ -1,0 +1,73 @@
+"""Service names that configs may carry already; their adapters arrive one module at a time.
+
+A name without an adapter is stored and shown with what is missing, so that a body written for
+Daily Bots is kept whole. Source of the names: Daily Bots' documentation of services.
+"""
+
+from __future__ import annotations
+
+from apps.providers.base import Declaration, Kind, Option
+
+_SAMPLING = (
+    Option("temperature", "number", "Randomness of the answer.", minimum=0, maximum=2),
+    Option("top_p", "number", "Nucleus sampling.", minimum=0, maximum=1),
+    Option("top_k", "integer", "Sample from the k likeliest tokens.", minimum=0),
+    Option("max_tokens", "integer", "Longest answer, in tokens.", minimum=1),
+    Option("frequency_penalty", "number", "Against repetition.", minimum=-2, maximum=2),
+    Option("presence_penalty", "number", "Towards new subjects.", minimum=-2, maximum=2),
+    Option("seed", "integer", "For repeatable answers."),
+    Option("enable_prompt_caching", "boolean", "Let the vendor cache the prompt."),
+    Option("base_url", "string", "The endpoint of an OpenAI-compatible server."),
+    Option("extra", "object", "Passed to the vendor as it stands."),
+)
+_SPEECH = (
+    Option("speed", "string", "Pace, in the vendor's own words or numbers."),
+    Option("emotion", "array", "Emotions, each name[:level]."),
+    Option("stability", "number", "Steadiness of the voice.", minimum=0, maximum=1),
+    Option("similarity_boost", "number", "Closeness to the original voice.", minimum=0, maximum=1),
+    Option("style", "number", "Exaggeration of style.", minimum=0, maximum=1),
+    Option("use_speaker_boost", "boolean", "Boost closeness to the speaker."),
+    Option("text_filter", "object", "What not to read aloud."),
+    Option("sample_rate", "integer", "Sample rate in Hz.", minimum=8000),
+    Option("output_format", "string", "The vendor's audio format."),
+    Option("user_id", "string", "The vendor's user."),
+    Option("region", "string", "The vendor's region."),
+    Option("aws_access_key_id", "string", "AWS access key id."),
+)
+
+
+def _declare(kind: Kind, name: str, title: str) -> Declaration:
+    return Declaration(
+        kind=kind,
+        name=name,
+        title=title,
+        description=f"{title}, by its own API.",
+        open_models=True,
+        open_voices=kind == "tts",
+        options={"llm": _SAMPLING, "tts": _SPEECH, "stt": ()}[kind],
+        needs_key=True,
+    )
+
+
+DECLARATIONS = (
+    _declare("stt", "deepgram", "Deepgram"),
+    _declare("stt", "assemblyai", "AssemblyAI"),
+    _declare("stt", "gladia", "Gladia"),
+    _declare("llm", "openai", "OpenAI"),
+    _declare("llm", "anthropic", "Anthropic"),
+    _declare("llm", "together", "Together AI"),
+    _declare("llm", "gemini", "Google Gemini"),
+    _declare("llm", "grok", "xAI Grok"),
+    _declare("llm", "groq", "Groq"),
+    _declare("llm", "custom_llm", "An OpenAI-compatible server"),
+    _declare("llm", "openai_realtime", "OpenAI Realtime"),
+    _declare("tts", "cartesia", "Cartesia"),
+    _declare("tts", "elevenlabs", "ElevenLabs"),
+    _declare("tts", "deepgram_tts", "Deepgram Aura"),
+    _declare("tts", "openai_tts", "OpenAI speech"),
+    _declare("tts", "playht", "PlayHT"),
+    _declare("tts", "azure_tts", "Azure speech"),
+    _declare("tts", "aws_tts", "Amazon Polly"),
+    _declare("tts", "google_tts", "Google Cloud text-to-speech"),
+    _declare("tts", "rime", "Rime"),
+)

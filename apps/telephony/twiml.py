@@ -1,0 +1,57 @@
+"""TwiML documents, built by Twilio's own library: it escapes what hand-made XML forgets."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from twilio.twiml.voice_response import Connect, Stream, VoiceResponse
+
+# Twilio's limit on one <Parameter>: name and value together stay below it.
+PARAMETER_CHARACTERS = 500
+
+
+class TwimlError(ValueError):
+    """A document that Twilio would refuse or misread."""
+
+
+def stream_document(
+    *, stream_url: str, action_url: str, status_url: str, parameters: Mapping[str, str]
+) -> str:
+    """Connect the call to a bidirectional stream, and hang up when that is over.
+
+    stream_url: ws(s) and without a query, which Twilio strips from the handshake. action_url is
+    asked what to do when the stream has ended; should it not answer, ``<Hangup/>`` follows, so no
+    path leaves the caller on a silent line.
+    Raises TwimlError for a query in the stream's URL or a parameter of 500 characters or more.
+    """
+    if "?" in stream_url or "#" in stream_url:
+        raise TwimlError("A stream URL carries no query: Twilio strips it. Use parameters.")
+    for name, value in parameters.items():
+        if len(name) + len(value) >= PARAMETER_CHARACTERS:
+            raise TwimlError(
+                f"Parameter {name}: name and value must stay under {PARAMETER_CHARACTERS} characters."
+            )
+    stream = Stream(url=stream_url, status_callback=status_url, status_callback_method="POST")
+    for name, value in parameters.items():
+        stream.parameter(name=name, value=value)
+    connect = Connect(action=action_url, method="POST")
+    connect.append(stream)
+    response = VoiceResponse()
+    response.append(connect)
+    response.hangup()
+    return str(response)
+
+
+def hang_up_document() -> str:
+    """End the call."""
+    response = VoiceResponse()
+    response.hangup()
+    return str(response)
+
+
+def spoken_document(text: str, *, language: str = "en-US") -> str:
+    """Say a sentence with Twilio's own voice and end the call."""
+    response = VoiceResponse()
+    response.say(text, language=language)
+    response.hangup()
+    return str(response)

@@ -1,0 +1,270 @@
+"""What a conversation needs from outside, as protocols: ears, mind, voice, line, clock, journal.
+
+Audio everywhere is G.711 mu-law, 8,000 Hz, mono, one byte per sample: 8 bytes are 1 ms.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+# --- time -------------------------------------------------------------------------------------
+
+
+class Timer(Protocol):
+    """A callback that waits for its time."""
+
+    def cancel(self) -> None: ...
+
+
+class Clock(Protocol):
+    """Monotonic seconds. Tests pass one whose seconds cost nothing."""
+
+    def now(self) -> float: ...
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> Timer: ...
+
+
+# --- failures ---------------------------------------------------------------------------------
+
+
+class ProviderError(Exception):
+    """A provider could not do what was asked.
+
+    provider: its registry name. reason: one of ``REASONS``. message: safe to show to an operator
+    (no key, no transcript, no payload). retryable: the same request may succeed in a moment.
+    """
+
+    REASONS = ("auth", "quota", "bad_request", "unavailable", "timeout", "missing_extra")
+
+    def __init__(self, provider: str, message: str, *, reason: str, retryable: bool = False):
+        super().__init__(f"{provider}: {message}")
+        self.provider = provider
+        self.reason = reason
+        self.message = message
+        self.retryable = retryable
+
+
+# --- ears: speech to text -----------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Partial:
+    """What the caller seems to be saying so far. Replaces the partial before it."""
+
+    utterance: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """What the caller said in one utterance. An empty text means: no words in it."""
+
+    utterance: int
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class TranscriptionFailed:
+    """The recogniser broke; no final will come for this utterance."""
+
+    utterance: int
+    error: ProviderError
+
+
+TranscriptEvent = Partial | Final | TranscriptionFailed
+
+
+class Transcriber(Protocol):
+    """One call's recogniser.
+
+    Every method but ``open`` and ``aclose`` returns at once and never blocks the event loop; work
+    happens in threads or tasks that the transcriber owns and ends in ``aclose``. Order of calls:
+    ``open``, then ``hear`` for every frame of the call, speech or not, with the utterance marks
+    around the frames of speech. ``begin(n)`` comes ``start_secs`` or more after the true onset,
+    so a transcriber that works per utterance keeps at least 600 ms of audio before it.
+    """
+
+    async def open(self, deliver: Callable[[TranscriptEvent], None]) -> None:
+        """Connect. ``deliver`` is called on the event loop. Raises ProviderError."""
+
+    def hear(self, audio: bytes) -> None:
+        """Take caller audio (mu-law, any length). Bounded: drops the oldest when behind."""
+
+    def begin(self, utterance: int) -> None:
+        """The caller has started utterance ``utterance`` (1, 2, 3 …)."""
+
+    def pause(self) -> None:
+        """The caller fell silent and may be done: get the text ready."""
+
+    def resume(self) -> None:
+        """The caller went on speaking after ``pause``."""
+
+    def finish(self) -> None:
+        """The utterance is over. Exactly one Final or TranscriptionFailed follows."""
+
+    async def aclose(self) -> None:
+        """Give everything back. May be called at any moment, twice too."""
+
+
+# --- mind: the language model -------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """The model asks for a function. arguments: parsed JSON object."""
+
+    id: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ChatMessage:
+    """One message of the history. role: system, user, assistant or tool.
+
+    tool_calls stands on an assistant's message; tool_call_id on the tool's answer to one.
+    """
+
+    role: str
+    content: str
+    tool_calls: tuple[ToolCall, ...] = ()
+    tool_call_id: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A function the model may call. parameters: JSON Schema of its arguments."""
+
+    name: str
+    description: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class TextDelta:
+    """The next piece of the answer, as it streams: a word or less, spaces included."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """What an answer cost, in the model's own tokens."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+ModelEvent = TextDelta | ToolCall | Usage
+
+
+class LanguageModel(Protocol):
+    """Answers a history. One object per call."""
+
+    def reply(
+        self, messages: Sequence[ChatMessage], tools: Sequence[Tool]
+    ) -> AsyncIterator[ModelEvent]:
+        """Stream the answer to the last message.
+
+        An async generator: closing or cancelling it stops the vendor's work (and its bill).
+        Raises ProviderError, before or between events.
+        """
+
+    async def aclose(self) -> None: ...
+
+
+# --- voice: text to speech ----------------------------------------------------------------------
+
+
+class TextToSpeech(Protocol):
+    """Speaks sentences. One object per call; calls of ``speak`` do not overlap."""
+
+    def speak(self, text: str) -> AsyncIterator[bytes]:
+        """Stream ``text`` as mu-law 8 kHz bytes in pieces of any length, as they are made.
+
+        An async generator: closing or cancelling it stops the work. Raises ProviderError, before
+        or between pieces. Never yields anything that is not audio.
+        """
+
+    async def aclose(self) -> None: ...
+
+
+# --- voice activity -----------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Window:
+    """One analysis window of caller audio.
+
+    probability: 0..1 that it holds speech. level_db: RMS in dB below full scale (0 is full scale,
+    -100 the floor). end_ms: where it ends, in ms of the call's caller audio.
+    """
+
+    probability: float
+    level_db: float
+    end_ms: float
+
+
+class ActivityStream(Protocol):
+    """One call's share of the voice activity detector."""
+
+    def push(self, audio: bytes) -> None:
+        """Take caller audio (mu-law, any length); windows are delivered later, in order."""
+
+    def close(self) -> None: ...
+
+
+class ActivityDetector(Protocol):
+    """Voice activity for all calls of the process."""
+
+    def open(self, deliver: Callable[[Window], None]) -> ActivityStream: ...
+
+
+# --- the line -----------------------------------------------------------------------------------
+
+
+class Line(Protocol):
+    """The way to the caller's ear: one media stream. Nothing here blocks or raises.
+
+    What is sent to a line that is gone is dropped.
+    """
+
+    def play(self, audio: bytes) -> None:
+        """Queue audio behind what is queued already. len(audio) is a multiple of 160."""
+
+    def mark(self, name: str) -> None:
+        """Ask to be told when everything queued so far has been played."""
+
+    def clear(self) -> None:
+        """Drop everything not yet played, here and at the far end."""
+
+    def hang_up(self, reason: str) -> None:
+        """End the call once everything handed over so far is written."""
+
+    def backlog(self) -> int:
+        """Messages handed over but not yet written to the socket."""
+
+
+# --- tools the model may use --------------------------------------------------------------------
+
+
+class Toolbox(Protocol):
+    """What the model can do besides talking."""
+
+    def tools(self) -> Sequence[Tool]: ...
+
+    async def call(self, call: ToolCall) -> str:
+        """Run one and return its result as text for the model. Never raises for a tool's fault."""
+
+
+# --- the journal --------------------------------------------------------------------------------
+
+
+class Journal(Protocol):
+    """Takes what happened, at once and without blocking; somebody else writes it down."""
+
+    def event(self, kind: str, data: Mapping[str, Any]) -> None: ...
+
+    def turn(self, turn: Any) -> None: ...

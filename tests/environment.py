@@ -1,0 +1,17 @@
+"""Loaded by pytest before Django: tests see this environment and no .env file.
+
+DATABASE_URL and REDIS_URL pass through, so the same suite runs on PostgreSQL and Redis.
+"""
+
+from __future__ import annotations
+
+import os
+
+os.environ["ENV_FILE"] = os.devnull
+os.environ["SECRET_KEY"] = "only-for-tests-" + "x" * 40
+os.environ["ENCRYPTION_KEYS"] = "dGVzdHMtdGVzdHMtdGVzdHMtdGVzdHMtdGVzdHMtdGU="
+os.environ["PUBLIC_URL"] = "https://voice.example.com"
+os.environ["ALLOWED_HOSTS"] = "voice.example.com,testserver,localhost,127.0.0.1"
+os.environ["ENABLE_TEST_PROVIDERS"] = "1"
+os.environ["DEBUG"] = "0"
+os.environ.setdefault("DATABASE_URL", "")
