@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
 from typing import Any, Literal
@@ -48,7 +48,7 @@ class Option:
 
         Raises OptionError saying what would be valid.
         """
-        cleaned = _CLEANERS[self.type](value)
+        cleaned: Any = _CLEANERS[self.type](value)
         if cleaned is None:
             raise OptionError(f"Not valid: {self.expects()}.")
         if self.choices and cleaned not in self.choices:
@@ -97,7 +97,7 @@ def _boolean(value: Any) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
-_CLEANERS = {
+_CLEANERS: Mapping[str, Callable[[Any], Any]] = {
     "string": lambda value: value if isinstance(value, str) else None,
     "number": _number,
     "integer": _integer,

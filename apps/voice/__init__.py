@@ -1,1 +1,1 @@
-"""The conversation: turn-taking, playout and audio arithmetic. Pure: no Django, no sockets, no vendors."""
+"""The conversation: turn-taking, playout, audio arithmetic. No Django, sockets or vendors."""

@@ -27,7 +27,8 @@ def _compress() -> npt.NDArray[np.uint8]:
     exponent = np.floor(np.log2(magnitude)).astype(np.int32) - 7
     mantissa = (magnitude >> (exponent + 3)) & 15
     sign = np.where(sample < 0, 0x80, 0)
-    return (~(sign | (exponent << 4) | mantissa) & 0xFF).astype(np.uint8)
+    code: npt.NDArray[np.int32] = ~(sign | (exponent << 4) | mantissa) & 0xFF
+    return code.astype(np.uint8)
 
 
 EXPAND: npt.NDArray[np.int16] = _expand()
@@ -55,7 +56,8 @@ def encode(pcm: bytes) -> bytes:
     """
     if len(pcm) % 2:
         raise ValueError(f"{len(pcm)} bytes are not whole 16-bit samples")
-    return _COMPRESS[np.frombuffer(pcm, "<i2").astype(np.int16).view(np.uint16)].tobytes()
+    samples = np.frombuffer(pcm, "<i2").astype(np.int16)
+    return bytes(_COMPRESS[samples.view(np.uint16)])
 
 
 def encode_float(samples: npt.NDArray[np.floating]) -> bytes:

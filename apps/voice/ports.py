@@ -5,7 +5,7 @@ Audio everywhere is G.711 mu-law, 8,000 Hz, mono, one byte per sample: 8 bytes a
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -165,7 +165,7 @@ class LanguageModel(Protocol):
 
     def reply(
         self, messages: Sequence[ChatMessage], tools: Sequence[Tool]
-    ) -> AsyncIterator[ModelEvent]:
+    ) -> AsyncGenerator[ModelEvent, None]:
         """Stream the answer to the last message.
 
         An async generator: closing or cancelling it stops the vendor's work (and its bill).
@@ -181,7 +181,7 @@ class LanguageModel(Protocol):
 class TextToSpeech(Protocol):
     """Speaks sentences. One object per call; calls of ``speak`` do not overlap."""
 
-    def speak(self, text: str) -> AsyncIterator[bytes]:
+    def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         """Stream ``text`` as mu-law 8 kHz bytes in pieces of any length, as they are made.
 
         An async generator: closing or cancelling it stops the work. Raises ProviderError, before
@@ -250,21 +250,53 @@ class Line(Protocol):
 # --- tools the model may use --------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a tool answered, as text for the model. ends_call: hang up when the bot has spoken."""
+
+    content: str
+    ends_call: bool = False
+
+
 class Toolbox(Protocol):
     """What the model can do besides talking."""
 
     def tools(self) -> Sequence[Tool]: ...
 
-    async def call(self, call: ToolCall) -> str:
-        """Run one and return its result as text for the model. Never raises for a tool's fault."""
+    async def call(self, call: ToolCall) -> ToolResult:
+        """Run one. Never raises for a tool's fault: the model is told instead."""
 
 
 # --- the journal --------------------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one side said between two changes of speaker.
+
+    role: caller or bot. said: the whole text; heard: the part of it that reached the other side
+    (for a caller both are the transcript). started_s / ended_s: seconds since the stream began.
+    source: for a bot, what made it speak (model, greeting, apology …). stages_ms: for a bot's
+    answer, the parts of the gap before it, in order; they add up to the gap.
+    """
+
+    index: int
+    role: str
+    said: str
+    heard: str
+    started_s: float
+    ended_s: float
+    source: str = ""
+    interrupted: bool = False
+    stages_ms: Mapping[str, float] = field(default_factory=dict)
+    usage: Usage | None = None
+
+
 class Journal(Protocol):
     """Takes what happened, at once and without blocking; somebody else writes it down."""
 
-    def event(self, kind: str, data: Mapping[str, Any]) -> None: ...
+    def turn(self, turn: Turn) -> None:
+        """One side has had its say."""
 
-    def turn(self, turn: Any) -> None: ...
+    def event(self, kind: str, data: Mapping[str, Any]) -> None:
+        """Something else worth knowing. data: JSON, without words, numbers or keys."""

@@ -14,11 +14,12 @@ class TurnSettings:
 
     confidence: the probability from which a window counts as speech. min_volume: 0..1, mapped
     linearly to -100..0 dB below full scale; quieter windows are not speech. stop_secs: silence
-    that ends an utterance. start_secs: speech that starts one.
+    that ends an utterance. start_secs: speech that starts one. idle_secs: silence of both sides
+    before the caller is asked whether they are there; 0 never asks.
     """
 
     confidence: float = 0.5
-    start_secs: float = 0.15
+    start_secs: float = 0.12
     stop_secs: float = 0.3
     min_volume: float = 0.5
     interruptible: bool = True
@@ -27,7 +28,7 @@ class TurnSettings:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Sentences that the platform itself may have to say; the bot's own words come from the model."""
+    """Sentences the platform itself may have to say; the bot's words come from the model."""
 
     greeting: str = ""
     apology: str = "I'm sorry, I'm having a little trouble. Could you say that again?"

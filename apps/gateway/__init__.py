@@ -1,0 +1,1 @@
+"""The media gateway: Twilio's socket on one side, a conversation on the other."""

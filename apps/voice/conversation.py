@@ -1,0 +1,241 @@
+"""One call: events in, through the turn table, actions out.
+
+Everything here is synchronous and immediate; what takes time runs in the parts, which report back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from apps.voice.hearing import Failed, Hearing, Words
+from apps.voice.history import History
+from apps.voice.minutes import Minutes
+from apps.voice.playout import Playout
+from apps.voice.ports import Clock, Line, ProviderError
+from apps.voice.production import Outcome
+from apps.voice.settings import ConversationSettings, LineName
+from apps.voice.speaking import Clip, Speaker
+from apps.voice.stages import Stopwatch
+from apps.voice.turns import Do, Heard, Phase, advance
+
+# Sounds that say "go on": they do not take the turn from a speaking bot.
+BACKCHANNELS = frozenset({"uh huh", "uh-huh", "mm hmm", "mm-hmm", "mhm", "mm", "hmm", "hm", "uh"})
+
+# Provider failures in a row after which the call is given up.
+FAILURES = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """What a conversation is made of, built by the gateway."""
+
+    hearing: Hearing
+    speaker: Speaker
+    playout: Playout
+    line: Line
+    minutes: Minutes
+    clips: Mapping[LineName, Clip]
+
+
+class Conversation:
+    """Moves one call from phase to phase."""
+
+    def __init__(self, settings: ConversationSettings, clock: Clock) -> None:
+        self.settings = settings
+        self.clock = clock
+        self.history = History(settings.messages)
+        self.phase = Phase.LISTENING
+        self.phase_since = self.started_at = clock.now()
+        self.parts: Parts
+        self.failures = 0
+        self.idle_asked = False
+
+    # --- what happens to it ---------------------------------------------------------------------
+
+    def open(self) -> None:
+        """The stream has started."""
+        self.started_at = self.phase_since = self.clock.now()
+        if self.settings.lines.greeting:
+            self.observe(Heard.OPENED_WITH_GREETING)
+        elif self.settings.speaks_first:
+            self.observe(Heard.OPENED_BY_MODEL)
+
+    def caller_reports(self, report: Heard | Words | Failed) -> None:
+        """Take what the hearing side noticed."""
+        match report:
+            case Words():
+                self._words(report)
+            case Failed(error=error):
+                self._failed(error, Heard.EARS_FAILED)
+            case Heard.SPEECH_STARTED if self._must_not_interrupt():
+                pass
+            case _:
+                self.observe(report)
+
+    def speaker_reports(self, outcome: Outcome) -> None:
+        """A production has ended."""
+        self.parts.playout.talk.leaves = outcome.leaves
+        self.parts.minutes.usage = outcome.usage
+        if outcome.error is not None:
+            self._failed(outcome.error, Heard.REPLY_FAILED)
+        elif outcome.spoke:
+            self.parts.playout.finish()
+        else:
+            self.observe(Heard.BOT_LEFT if outcome.leaves else Heard.REPLY_EMPTY)
+
+    def playout_started(self) -> None:
+        """The first audio of a talk was handed to the line."""
+        now = self.clock.now()
+        self.parts.speaker.watch.stamp("line", now)
+        self.parts.minutes.bot_starts(self.parts.speaker.watch)
+        self.observe(Heard.REPLY_STARTED)
+
+    def playout_ended(self) -> None:
+        """Everything the bot had to say was heard."""
+        leaves = self.parts.playout.talk.leaves and self.phase is Phase.SPEAKING
+        self.observe(Heard.BOT_LEFT if leaves else Heard.PLAYBACK_ENDED)
+        # Speech that began while the bot was not to be interrupted has been waiting for its turn.
+        if self.phase is Phase.LISTENING and self.parts.hearing.gate.speaking:
+            self.observe(Heard.SPEECH_STARTED)
+
+    def observe(self, heard: Heard) -> None:
+        """Take one event through the table and do what it says."""
+        before = self.phase
+        self.phase, actions = advance(before, heard)
+        if self.phase is not before or actions:
+            self.phase_since = self.clock.now()
+        for action in actions:
+            _ACTIONS[action](self)
+        self._set_echo_floor()
+
+    # --- what it does ---------------------------------------------------------------------------
+
+    def begin_utterance(self) -> None:
+        self.parts.minutes.caller_starts(self.clock.now())
+        self.parts.hearing.begin()
+
+    def finish_utterance(self) -> None:
+        now = self.clock.now()
+        self.parts.minutes.watch = watch = Stopwatch(self.parts.hearing.speech_ended_at())
+        watch.stamp("endpointing", now)
+        self.parts.hearing.finish()
+
+    def ask_model(self) -> None:
+        now = self.clock.now()
+        watch = self.parts.minutes.watch or Stopwatch(now)
+        watch.stamp("transcription", now)
+        self.parts.speaker.answer(
+            self.history.messages(), watch=watch, keep_tools=self.history.tools_ran
+        )
+
+    def cancel_reply(self) -> None:
+        self.parts.speaker.cancel()
+
+    def clear_playback(self) -> None:
+        self.parts.playout.cut()
+        self._keep(interrupted=True)
+
+    def keep_turn(self) -> None:
+        self._keep(interrupted=False)
+
+    def resume_speech(self) -> None:
+        """The interruption was no speech: say what was not heard, if anything."""
+        talk = self.parts.playout.talk
+        rest = talk.unheard(self.clock.now())
+        if rest:
+            self.parts.speaker.say(rest, source=talk.source)
+        else:
+            self.observe(Heard.PLAYBACK_ENDED)
+
+    def say_line(self, name: LineName) -> None:
+        """Say one of the platform's sentences: from the cache, or by the bot's voice."""
+        if name == "idle":
+            self.idle_asked = True
+        clip = self.parts.clips.get(name)
+        if clip is not None:
+            self.parts.speaker.play(clip, source=name)
+        else:
+            self.parts.speaker.say(getattr(self.settings.lines, name), source=name)
+
+    def hang_up(self) -> None:
+        self.parts.line.hang_up("bot")
+
+    # --- inside ---------------------------------------------------------------------------------
+
+    def _words(self, words: Words) -> None:
+        if words.text and not self._is_backchannel(words.text):
+            self.idle_asked = False
+            self.history.caller_said(words.text)
+            self.parts.minutes.caller_said(
+                words.text, ended_at=self.parts.hearing.speech_ended_at()
+            )
+        if words.latest:
+            answer = self.history.unanswered or self._must_open()
+            self.observe(Heard.WORDS if answer else Heard.NO_WORDS)
+
+    def _is_backchannel(self, text: str) -> bool:
+        return self.phase is Phase.CHECKING and text.lower().strip(" .,!?") in BACKCHANNELS
+
+    def _must_open(self) -> bool:
+        """Whether the model was to speak first and nobody has been heard yet."""
+        return self.settings.speaks_first and len(self.history.messages()) == len(
+            self.settings.messages
+        )
+
+    def _must_not_interrupt(self) -> bool:
+        return self.phase is Phase.SPEAKING and not self.settings.turns.interruptible
+
+    def _failed(self, error: ProviderError, heard: Heard) -> None:
+        self.parts.minutes.event(
+            "provider.failed", {"provider": error.provider, "reason": error.reason}
+        )
+        self.failing(heard)
+
+    def failing(self, heard: Heard) -> None:
+        """Something a provider should have done was not done; too often ends the call."""
+        self.failures += 1
+        self.observe(Heard.GIVE_UP if self.failures >= FAILURES else heard)
+
+    def _keep(self, *, interrupted: bool) -> None:
+        talk = self.parts.playout.talk
+        if talk.kept or talk.started_at is None:
+            return
+        talk.kept = True
+        now = self.clock.now()
+        self.history.bot_said(talk.heard(now))
+        self.parts.minutes.bot_said(talk, now, interrupted=interrupted)
+        if talk.source == "model":
+            self.failures = 0
+
+    def _set_echo_floor(self) -> None:
+        gate = self.parts.hearing.gate
+        speaking = self.phase in (Phase.SPEAKING, Phase.PARTING)
+        gate.floor_db = max(gate.quiet_db, ECHO_FLOOR_DB) if speaking else gate.quiet_db
+
+
+# While the bot speaks, its echo comes back from a speakerphone some 20 dB quieter than it was
+# sent, and voices are sent at about -20 dB: what is quieter than this is not an interruption.
+ECHO_FLOOR_DB = -36.0
+
+
+def _line(name: LineName) -> Callable[[Conversation], None]:
+    return lambda conversation: conversation.say_line(name)
+
+
+_ACTIONS: Mapping[Do, Callable[[Conversation], None]] = {
+    Do.BEGIN_UTTERANCE: Conversation.begin_utterance,
+    Do.FINISH_UTTERANCE: Conversation.finish_utterance,
+    Do.ASK_MODEL: Conversation.ask_model,
+    Do.CANCEL_REPLY: Conversation.cancel_reply,
+    Do.CLEAR_PLAYBACK: Conversation.clear_playback,
+    Do.KEEP_TURN: Conversation.keep_turn,
+    Do.RESUME_SPEECH: Conversation.resume_speech,
+    Do.SAY_GREETING: _line("greeting"),
+    Do.SAY_APOLOGY: _line("apology"),
+    Do.SAY_IDLE: _line("idle"),
+    Do.SAY_GOODBYE: _line("goodbye"),
+    Do.SAY_TIME_UP: _line("time_up"),
+    Do.SAY_FAILURE: _line("failure"),
+    Do.HANG_UP: Conversation.hang_up,
+}

@@ -1,0 +1,119 @@
+"""The caller's side: audio in, speech edges and words out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from apps.voice.g711 import BYTES_PER_MS
+from apps.voice.gate import Edge, SpeechGate
+from apps.voice.ports import (
+    ActivityDetector,
+    Clock,
+    Final,
+    Partial,
+    ProviderError,
+    Transcriber,
+    TranscriptEvent,
+    TranscriptionFailed,
+    Window,
+)
+from apps.voice.turns import Heard
+
+
+@dataclass(frozen=True, slots=True)
+class Words:
+    """The transcript of one utterance, empty if there were no words."""
+
+    text: str
+    latest: bool  # no later utterance has begun
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The recogniser broke on the latest utterance."""
+
+    error: ProviderError
+
+
+Report = Callable[[Heard | Words | Failed], None]
+
+
+class Hearing:
+    """Runs one caller's audio through the detector, the gate and the recogniser.
+
+    Times are seconds of the clock. Where a moment lies in the audio is computed from the frames'
+    lengths; the earliest arrival of any frame fixes when that audio was spoken.
+    """
+
+    def __init__(
+        self,
+        *,
+        detector: ActivityDetector,
+        transcriber: Transcriber,
+        gate: SpeechGate,
+        clock: Clock,
+        report: Report,
+    ) -> None:
+        self.gate = gate
+        self.transcriber = transcriber
+        self._clock = clock
+        self._report = report
+        self._stream = detector.open(self._window)
+        self._audio_ms = 0.0
+        self._epoch = float("inf")  # when the audio's first byte was spoken, by the clock
+        self.utterance = 0
+        self._awaiting = False
+
+    def frame(self, audio: bytes) -> None:
+        """Take caller audio, any length."""
+        self._audio_ms += len(audio) / BYTES_PER_MS
+        self._epoch = min(self._epoch, self._clock.now() - self._audio_ms / 1_000)
+        self.transcriber.hear(audio)
+        self._stream.push(audio)
+        if self.gate.speaking:
+            self._edge(self.gate.reached(self._audio_ms))
+
+    def begin(self) -> None:
+        """The caller's speech counts: recognise it."""
+        self.utterance += 1
+        self._awaiting = False
+        self.transcriber.begin(self.utterance)
+
+    def finish(self) -> None:
+        """The utterance is over; Words or Failed will follow."""
+        self._awaiting = True
+        self.transcriber.finish()
+
+    def speech_ended_at(self) -> float:
+        """Return when the caller's last speech ended, by the clock."""
+        return self._epoch + self.gate.speech_ended_ms / 1_000
+
+    def take(self, event: TranscriptEvent) -> None:
+        """Take what the recogniser delivers. Late finals still count; nobody waits for them."""
+        latest = self._awaiting and event.utterance == self.utterance
+        match event:
+            case Final(text=text):
+                self._awaiting = self._awaiting and not latest
+                self._report(Words(text.strip(), latest))
+            case TranscriptionFailed(error=error) if latest:
+                self._awaiting = False
+                self._report(Failed(error))
+            case Partial() | TranscriptionFailed():
+                pass
+
+    def close(self) -> None:
+        self._stream.close()
+
+    def _window(self, window: Window) -> None:
+        self._edge(self.gate.window(window))
+
+    def _edge(self, edge: Edge | None) -> None:
+        if edge is Edge.STARTED:
+            self._report(Heard.SPEECH_STARTED)
+        elif edge is Edge.ENDED:
+            self._report(Heard.SPEECH_ENDED)
+        elif edge is Edge.PAUSED:
+            self.transcriber.pause()
+        elif edge is Edge.RESUMED:
+            self.transcriber.resume()

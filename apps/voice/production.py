@@ -1,0 +1,185 @@
+"""One say in the making: model text into sentences, sentences into audio, audio to the playout."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import aclosing
+from dataclasses import dataclass
+
+from apps.voice.playout import Playout
+from apps.voice.ports import (
+    ChatMessage,
+    Clock,
+    LanguageModel,
+    ProviderError,
+    TextDelta,
+    TextToSpeech,
+    Toolbox,
+    ToolCall,
+    Usage,
+)
+from apps.voice.sentences import SentenceSplitter
+from apps.voice.stages import Stopwatch
+
+logger = logging.getLogger(__name__)
+
+# Sentences made but not yet voiced. The model waits beyond that; nothing is dropped.
+SENTENCES = 16
+# How often the model may use tools before it has to speak.
+TOOL_ROUNDS = 5
+
+KeepTools = Callable[[Sequence[ChatMessage]], None]
+_Sentences = asyncio.Queue[str | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Services:
+    """What one call speaks with."""
+
+    mind: LanguageModel
+    voice: TextToSpeech
+    toolbox: Toolbox
+
+
+@dataclass(slots=True)
+class Outcome:
+    """How a production ended. leaves: the model asked to end the call."""
+
+    spoke: bool = False
+    leaves: bool = False
+    error: ProviderError | None = None
+    usage: Usage | None = None
+
+
+class Production:
+    """Runs once: ``answer`` or ``say``. After ``stop`` nothing of it reaches the playout."""
+
+    def __init__(
+        self, services: Services, playout: Playout, clock: Clock, watch: Stopwatch
+    ) -> None:
+        self._services = services
+        self._playout = playout
+        self._clock = clock
+        self.watch = watch
+        self._outcome = Outcome()
+        self._stopped = False
+
+    def stop(self) -> None:
+        """Cut the way to the playout at once, whatever a provider does with its cancellation."""
+        self._stopped = True
+
+    async def answer(self, messages: Sequence[ChatMessage], keep_tools: KeepTools) -> Outcome:
+        """Ask the model and speak what it says, sentence by sentence, while it says it."""
+        sentences: _Sentences = asyncio.Queue(SENTENCES)
+        return await self._guarded(self._think(list(messages), keep_tools, sentences), sentences)
+
+    async def say(self, text: str) -> Outcome:
+        """Speak a text that exists already."""
+        sentences: _Sentences = asyncio.Queue(SENTENCES)
+        return await self._guarded(self._recite(text, sentences), sentences)
+
+    async def _guarded(self, source: Coroutine[None, None, None], sentences: _Sentences) -> Outcome:
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(source)
+                group.create_task(self._voice(sentences))
+        except* ProviderError as errors:
+            self._fail(errors.exceptions[0])
+        except* Exception as errors:  # the edge of a task: nobody above would ever hear of it
+            logger.exception("A reply broke", exc_info=errors)
+            self._fail(ProviderError("internal", "the reply broke", reason="unavailable"))
+        return self._outcome
+
+    def _fail(self, error: BaseException) -> None:
+        if isinstance(error, ProviderError) and self._outcome.error is None:
+            self._outcome.error = error
+
+    async def _recite(self, text: str, sentences: _Sentences) -> None:
+        splitter = SentenceSplitter()
+        for sentence in [*splitter.push(text), *splitter.flush()]:
+            await sentences.put(sentence)
+        await sentences.put(None)
+
+    async def _think(
+        self, messages: list[ChatMessage], keep_tools: KeepTools, sentences: _Sentences
+    ) -> None:
+        said = False
+        try:
+            for _ in range(TOOL_ROUNDS):
+                text, calls = await self._ask(messages, sentences)
+                said = said or bool(text)
+                if not calls:
+                    break
+                exchange = await self._use_tools(text, calls)
+                keep_tools(exchange)
+                messages += exchange
+                if self._outcome.leaves and said:
+                    break
+        except ProviderError as error:
+            self._fail(error)  # what was said so far is still worth hearing
+        await sentences.put(None)
+
+    async def _ask(
+        self, messages: Sequence[ChatMessage], sentences: _Sentences
+    ) -> tuple[str, list[ToolCall]]:
+        splitter = SentenceSplitter()
+        text = ""
+        calls: list[ToolCall] = []
+        reply = self._services.mind.reply(messages, self._services.toolbox.tools())
+        async with aclosing(reply) as events:
+            async for event in events:
+                match event:
+                    case TextDelta(text=piece):
+                        self.watch.stamp("model", self._clock.now())
+                        text += piece
+                        await self._pass_on(splitter.push(piece), sentences)
+                    case ToolCall():
+                        calls.append(event)
+                    case Usage():
+                        self._add_usage(event)
+        await self._pass_on(splitter.flush(), sentences)
+        return text, calls
+
+    async def _pass_on(self, found: list[str], sentences: _Sentences) -> None:
+        for sentence in found:
+            self.watch.stamp("sentence", self._clock.now())
+            await sentences.put(sentence)
+
+    async def _use_tools(self, text: str, calls: Sequence[ToolCall]) -> list[ChatMessage]:
+        results = await asyncio.gather(*(self._services.toolbox.call(call) for call in calls))
+        self._outcome.leaves |= any(result.ends_call for result in results)
+        answers = [
+            ChatMessage("tool", result.content, tool_call_id=call.id)
+            for call, result in zip(calls, results, strict=True)
+        ]
+        return [ChatMessage("assistant", text, tool_calls=tuple(calls)), *answers]
+
+    def _add_usage(self, usage: Usage) -> None:
+        before = self._outcome.usage or Usage(0, 0)
+        self._outcome.usage = Usage(
+            before.prompt_tokens + usage.prompt_tokens,
+            before.completion_tokens + usage.completion_tokens,
+        )
+
+    async def _voice(self, sentences: _Sentences) -> None:
+        while (sentence := await sentences.get()) is not None:
+            await self._speak(sentence)
+
+    async def _speak(self, sentence: str) -> None:
+        spoke = False
+        async with aclosing(self._services.voice.speak(sentence)) as pieces:
+            async for audio in pieces:
+                if self._stopped:
+                    return
+                if not spoke:
+                    self.watch.stamp("voice", self._clock.now())
+                    self._playout.passage(sentence)
+                spoke = self._outcome.spoke = True
+                self._playout.write(audio)
+                await self._playout.room.wait()
+        if not spoke:
+            raise ProviderError("voice", "no audio came for a sentence", reason="unavailable")
+        if not self._stopped:
+            self._playout.end_passage()

@@ -1,0 +1,55 @@
+"""Cuts a stream of model text into sentences worth speaking, as early as it is safe to."""
+
+from __future__ import annotations
+
+import re
+
+# A boundary is closing punctuation followed by space: without the space it may be "3.5" or "e.g".
+_BOUNDARY = re.compile(r"[.!?…。！？]+[\"'”’)\]]*(?=\s)|\n+|(?<=[。！？])")
+_ABBREVIATION = re.compile(
+    r"(?:^|[\s(])(?:mr|mrs|ms|dr|prof|st|vs|etc|approx|e\.g|i\.e|a\.m|p\.m|[a-z])\.$",
+    re.IGNORECASE,
+)
+# Marks that a model writes for the eye; a voice would read them aloud.
+_MARKUP = re.compile(r"\*\*|__|`+|^#{1,6}\s+|^\s*[-*•]\s+", re.MULTILINE)
+_LINK = re.compile(r"\[([^\]]+)\]\([^)]*\)")
+
+FIRST_CHARACTERS = 2
+# Without any punctuation a voice would wait for ever: cut at a space somewhere below this.
+LONGEST_CHARACTERS = 300
+
+
+def spoken(text: str) -> str:
+    """Return ``text`` without markup, in one line."""
+    return " ".join(_MARKUP.sub("", _LINK.sub(r"\1", text)).split())
+
+
+class SentenceSplitter:
+    """Collects pieces of text and gives back whole sentences, in order, losing nothing."""
+
+    def __init__(self) -> None:
+        self._pending = ""
+
+    def push(self, piece: str) -> list[str]:
+        """Add a piece; return the sentences it completed."""
+        self._pending += piece
+        found = []
+        while (cut := self._cut()) is not None:
+            sentence, self._pending = self._pending[:cut], self._pending[cut:]
+            if text := spoken(sentence):
+                found.append(text)
+        return found
+
+    def flush(self) -> list[str]:
+        """Return what is left, at the end of the text."""
+        text, self._pending = spoken(self._pending), ""
+        return [text] if text else []
+
+    def _cut(self) -> int | None:
+        for boundary in _BOUNDARY.finditer(self._pending):
+            head = self._pending[: boundary.end()]
+            if len(head.strip()) >= FIRST_CHARACTERS and not _ABBREVIATION.search(head.rstrip()):
+                return boundary.end()
+        if len(self._pending) > LONGEST_CHARACTERS:
+            return self._pending.rfind(" ", 1, LONGEST_CHARACTERS) + 1 or LONGEST_CHARACTERS
+        return None

@@ -1,0 +1,109 @@
+"""The bot's side: one say at a time, made by a task that the speaker owns."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Callable, Coroutine, Sequence
+from dataclasses import dataclass, field
+
+from apps.voice.playout import Playout
+from apps.voice.ports import ChatMessage, Clock
+from apps.voice.production import KeepTools, Outcome, Production, Services
+from apps.voice.stages import Stopwatch
+
+logger = logging.getLogger(__name__)
+
+# How long a hang-up waits for providers to let go.
+LET_GO_S = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Clip:
+    """A sentence whose audio is ready: mu-law 8 kHz."""
+
+    text: str
+    audio: bytes = field(repr=False)
+
+    @property
+    def seconds(self) -> float:
+        return len(self.audio) / 8_000
+
+
+class Speaker:
+    """Starts, stops and replaces productions; plays clips. Tells how each production ended."""
+
+    def __init__(
+        self,
+        *,
+        services: Services,
+        playout: Playout,
+        clock: Clock,
+        report: Callable[[Outcome], None],
+    ) -> None:
+        self._services = services
+        self._playout = playout
+        self._clock = clock
+        self._report = report
+        self._production: Production | None = None
+        self._task: asyncio.Task[None] | None = None
+        self._ending: set[asyncio.Task[None]] = set()
+        self.watch = Stopwatch(clock.now())
+
+    def answer(
+        self, messages: Sequence[ChatMessage], *, watch: Stopwatch, keep_tools: KeepTools
+    ) -> None:
+        """Ask the model and speak its answer while it is being made."""
+        production = self._next("model", watch)
+        self._start(production, production.answer(messages, keep_tools))
+
+    def say(self, text: str, *, source: str) -> None:
+        """Speak a text that exists already. source: what makes the bot say it."""
+        production = self._next(source, Stopwatch(self._clock.now()))
+        self._start(production, production.say(text))
+
+    def play(self, clip: Clip, *, source: str) -> None:
+        """Play a sentence whose audio is ready: it waits for nobody and cannot fail."""
+        self.cancel()
+        self.watch = Stopwatch(self._clock.now())
+        self._playout.open(source)
+        self._playout.passage(clip.text)
+        self._playout.write(clip.audio)
+        self._playout.end_passage()
+        self._playout.finish()
+
+    def cancel(self) -> None:
+        """Stop making more. What the playout already has stays there."""
+        if self._production is not None:
+            self._production.stop()
+        task, self._task = self._task, None
+        if task is not None and not task.done():
+            task.cancel()
+            self._ending.add(task)
+            task.add_done_callback(self._ending.discard)
+
+    async def aclose(self) -> None:
+        """End everything. A provider that ignores its cancellation is left behind, and said so."""
+        self.cancel()
+        if not self._ending:
+            return
+        _, stuck = await asyncio.wait(self._ending, timeout=LET_GO_S)
+        if stuck:
+            logger.error("A provider ignored its cancellation", extra={"tasks": len(stuck)})
+
+    def _next(self, source: str, watch: Stopwatch) -> Production:
+        self.cancel()
+        self.watch = watch
+        self._playout.open(source)
+        self._production = Production(self._services, self._playout, self._clock, watch)
+        return self._production
+
+    def _start(self, production: Production, work: Coroutine[None, None, Outcome]) -> None:
+        self._task = asyncio.create_task(self._run(production, work))
+
+    async def _run(self, production: Production, work: Coroutine[None, None, Outcome]) -> None:
+        outcome = await work
+        # A provider may swallow its cancellation: what it ends with is nobody's business then.
+        if self._production is production and self._task is asyncio.current_task():
+            self._task = None
+            self._report(outcome)

@@ -1,0 +1,149 @@
+"""Who may speak: the turn policy, whole, as a table.
+
+Everything that moves a conversation from one phase to the next stands here and nowhere else.
+A pair that is missing changes nothing: networks deliver late and twice.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+
+
+class Phase(enum.Enum):
+    """Whose turn it is."""
+
+    LISTENING = "listening"  # nobody speaks
+    HEARING = "hearing"  # the caller speaks
+    TRANSCRIBING = "transcribing"  # the caller is done; the words are on their way
+    THINKING = "thinking"  # an answer is being made; nothing of it has been sent
+    SPEAKING = "speaking"  # the bot speaks
+    OVERTAKEN = "overtaken"  # the caller spoke over the bot, which fell silent
+    CHECKING = "checking"  # the caller is done; were those words, or a cough?
+    PARTING = "parting"  # the bot says goodbye; the caller may still stop it
+    CLOSING = "closing"  # the bot's last words; nothing stops them
+    ENDED = "ended"
+
+
+class Heard(enum.Enum):
+    """What happened."""
+
+    OPENED_WITH_GREETING = "opened with greeting"
+    OPENED_BY_MODEL = "opened by model"
+    SPEECH_STARTED = "speech started"
+    SPEECH_ENDED = "speech ended"
+    WORDS = "words"
+    NO_WORDS = "no words"
+    EARS_FAILED = "ears failed"
+    REPLY_STARTED = "reply started"  # its first audio was sent
+    REPLY_EMPTY = "reply empty"
+    REPLY_FAILED = "reply failed"
+    PLAYBACK_ENDED = "playback ended"  # everything the bot had to say was heard
+    BOT_LEFT = "bot left"  # the same, and the model had asked to end the call
+    MUTE = "mute"  # somebody should have delivered by now
+    IDLE = "idle"
+    IDLE_AGAIN = "idle again"
+    TIME_UP = "time up"
+    GIVE_UP = "give up"  # failing again and again
+    GONE = "gone"  # the stream is over
+
+
+class Do(enum.Enum):
+    """What to do about it, in order."""
+
+    BEGIN_UTTERANCE = "begin utterance"
+    FINISH_UTTERANCE = "finish utterance"
+    ASK_MODEL = "ask model"
+    CANCEL_REPLY = "cancel reply"  # stop producing: model and voice
+    CLEAR_PLAYBACK = "clear playback"  # drop what was not heard, here and at Twilio
+    KEEP_TURN = "keep turn"  # the bot's turn is complete: into the history
+    RESUME_SPEECH = "resume speech"  # say what was not heard
+    SAY_GREETING = "say greeting"
+    SAY_APOLOGY = "say apology"
+    SAY_IDLE = "say idle"
+    SAY_GOODBYE = "say goodbye"
+    SAY_TIME_UP = "say time up"
+    SAY_FAILURE = "say failure"
+    HANG_UP = "hang up"
+
+
+Rule = tuple[Phase, tuple[Do, ...]]
+P, H, D = Phase, Heard, Do
+
+TRANSITIONS: Mapping[tuple[Phase, Heard], Rule] = {
+    # The call opens.
+    (P.LISTENING, H.OPENED_WITH_GREETING): (P.SPEAKING, (D.SAY_GREETING,)),
+    (P.LISTENING, H.OPENED_BY_MODEL): (P.THINKING, (D.ASK_MODEL,)),
+    # The caller's turn.
+    (P.LISTENING, H.SPEECH_STARTED): (P.HEARING, (D.BEGIN_UTTERANCE,)),
+    (P.HEARING, H.SPEECH_ENDED): (P.TRANSCRIBING, (D.FINISH_UTTERANCE,)),
+    (P.TRANSCRIBING, H.SPEECH_STARTED): (P.HEARING, (D.BEGIN_UTTERANCE,)),
+    (P.TRANSCRIBING, H.WORDS): (P.THINKING, (D.ASK_MODEL,)),
+    (P.TRANSCRIBING, H.NO_WORDS): (P.LISTENING, ()),
+    (P.TRANSCRIBING, H.EARS_FAILED): (P.SPEAKING, (D.SAY_APOLOGY,)),
+    (P.TRANSCRIBING, H.MUTE): (P.SPEAKING, (D.SAY_APOLOGY,)),
+    # The bot's turn. A caller who goes on before the answer is heard has not finished asking.
+    (P.THINKING, H.SPEECH_STARTED): (
+        P.HEARING,
+        (D.CANCEL_REPLY, D.CLEAR_PLAYBACK, D.BEGIN_UTTERANCE),
+    ),
+    (P.THINKING, H.REPLY_STARTED): (P.SPEAKING, ()),
+    **{
+        (P.THINKING, heard): (P.SPEAKING, (D.CANCEL_REPLY, D.CLEAR_PLAYBACK, D.SAY_APOLOGY))
+        for heard in (H.REPLY_EMPTY, H.REPLY_FAILED, H.MUTE)
+    },
+    (P.THINKING, H.BOT_LEFT): (P.ENDED, (D.HANG_UP,)),
+    (P.SPEAKING, H.PLAYBACK_ENDED): (P.LISTENING, (D.KEEP_TURN,)),
+    (P.SPEAKING, H.BOT_LEFT): (P.ENDED, (D.KEEP_TURN, D.HANG_UP)),
+    (P.SPEAKING, H.REPLY_FAILED): (P.SPEAKING, (D.CANCEL_REPLY, D.SAY_APOLOGY)),
+    (P.SPEAKING, H.MUTE): (P.SPEAKING, (D.CANCEL_REPLY, D.SAY_APOLOGY)),
+    # The caller speaks over the bot: silence first, questions later.
+    (P.SPEAKING, H.SPEECH_STARTED): (
+        P.OVERTAKEN,
+        (D.CANCEL_REPLY, D.CLEAR_PLAYBACK, D.BEGIN_UTTERANCE),
+    ),
+    (P.OVERTAKEN, H.SPEECH_ENDED): (P.CHECKING, (D.FINISH_UTTERANCE,)),
+    (P.CHECKING, H.SPEECH_STARTED): (P.OVERTAKEN, (D.BEGIN_UTTERANCE,)),
+    (P.CHECKING, H.WORDS): (P.THINKING, (D.ASK_MODEL,)),
+    (P.CHECKING, H.NO_WORDS): (P.SPEAKING, (D.RESUME_SPEECH,)),
+    (P.CHECKING, H.EARS_FAILED): (P.SPEAKING, (D.SAY_APOLOGY,)),
+    (P.CHECKING, H.MUTE): (P.SPEAKING, (D.SAY_APOLOGY,)),
+    # Nobody says anything.
+    (P.LISTENING, H.IDLE): (P.SPEAKING, (D.SAY_IDLE,)),
+    (P.LISTENING, H.IDLE_AGAIN): (P.PARTING, (D.SAY_GOODBYE,)),
+    (P.PARTING, H.SPEECH_STARTED): (
+        P.HEARING,
+        (D.CANCEL_REPLY, D.CLEAR_PLAYBACK, D.BEGIN_UTTERANCE),
+    ),
+    (P.PARTING, H.PLAYBACK_ENDED): (P.ENDED, (D.KEEP_TURN, D.HANG_UP)),
+    (P.PARTING, H.REPLY_FAILED): (P.ENDED, (D.HANG_UP,)),
+    (P.PARTING, H.MUTE): (P.ENDED, (D.HANG_UP,)),
+    # The last words.
+    (P.CLOSING, H.PLAYBACK_ENDED): (P.ENDED, (D.KEEP_TURN, D.HANG_UP)),
+    (P.CLOSING, H.REPLY_FAILED): (P.ENDED, (D.HANG_UP,)),
+    (P.CLOSING, H.MUTE): (P.ENDED, (D.HANG_UP,)),
+    **{
+        (phase, heard): (P.CLOSING, (D.CANCEL_REPLY, D.CLEAR_PLAYBACK, say))
+        for phase in (
+            P.LISTENING,
+            P.HEARING,
+            P.TRANSCRIBING,
+            P.THINKING,
+            P.SPEAKING,
+            P.OVERTAKEN,
+            P.CHECKING,
+        )
+        for heard, say in ((H.TIME_UP, D.SAY_TIME_UP), (H.GIVE_UP, D.SAY_FAILURE))
+    },
+    # Whatever happens, the stream may be over.
+    **{
+        (phase, H.GONE): (P.ENDED, (D.CANCEL_REPLY, D.CLEAR_PLAYBACK))
+        for phase in Phase
+        if phase is not P.ENDED
+    },
+}
+
+
+def advance(phase: Phase, heard: Heard) -> Rule:
+    """Return the next phase and what to do, in order."""
+    return TRANSITIONS.get((phase, heard), (phase, ()))
