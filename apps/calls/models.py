@@ -53,8 +53,6 @@ class Call(models.Model):
     end_reason = models.CharField(max_length=32, blank=True, default="")
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
-    # How many turns and events were lost because the database could not keep up; 0 is the rule.
-    dropped = models.PositiveIntegerField(default=0)
 
     objects = CallQuerySet.as_manager()
 
@@ -77,30 +75,38 @@ class Call(models.Model):
 
 
 class Turn(models.Model):
-    """What one side said between two changes of speaker."""
+    """What one side said between two changes of speaker.
+
+    stream_sid and index name it: a call whose stream was replaced has turns of both streams.
+    stages_ms: the parts of the gap before an answer, in ms and in order; they add up to the gap.
+    """
 
     class Role(models.TextChoices):
         CALLER = "caller"
         BOT = "bot"
 
     call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="turns")
+    stream_sid = models.CharField(max_length=64)
     index = models.PositiveIntegerField()
     role = models.CharField(max_length=8, choices=Role.choices)
     source = models.CharField(max_length=16, blank=True, default="")
     text_said = models.TextField(blank=True)
     text_heard = models.TextField(blank=True)
     interrupted = models.BooleanField(default=False)
-    started_s = models.FloatField(help_text="Seconds since the stream started.")
-    ended_s = models.FloatField()
-    # The parts of the gap before an answer, in ms and in order; they add up to the gap.
+    started_at = models.DateTimeField()
+    ended_at = models.DateTimeField()
     stages_ms = models.JSONField(default=dict, blank=True)
     prompt_tokens = models.PositiveIntegerField(null=True, blank=True)
     completion_tokens = models.PositiveIntegerField(null=True, blank=True)
 
     class Meta:
-        ordering: ClassVar = ["index"]
+        # A bot's turn is written when it ends, a caller's when its words are known: the order of
+        # writing is the order of the conversation, the times overlap where they spoke at once.
+        ordering: ClassVar = ["id"]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["call", "index"], name="turn_index_once_a_call")
+            models.UniqueConstraint(
+                fields=["call", "stream_sid", "index"], name="turn_once_a_stream"
+            )
         ]
 
     def __str__(self) -> str:

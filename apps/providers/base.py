@@ -91,6 +91,12 @@ def _integer(value: Any) -> int | None:
     return int(number) if number is not None and number == int(number) else None
 
 
+def _string(value: Any) -> str | None:
+    # Some vendors take words or numbers for one thing: a pace of "slow", or of 0.8.
+    number = isinstance(value, int | float) and not isinstance(value, bool)
+    return str(value) if number or isinstance(value, str) else None
+
+
 def _boolean(value: Any) -> bool | None:
     if isinstance(value, str):
         return {"true": True, "false": False}.get(value.lower())
@@ -98,7 +104,7 @@ def _boolean(value: Any) -> bool | None:
 
 
 _CLEANERS: Mapping[str, Callable[[Any], Any]] = {
-    "string": lambda value: value if isinstance(value, str) else None,
+    "string": _string,
     "number": _number,
     "integer": _integer,
     "boolean": _boolean,
@@ -123,6 +129,7 @@ class Declaration:
     open_models / open_voices: the vendor's list is longer than ours; unknown names pass through.
     modules: what must be importable. extra: the package extra that brings it.
     factory: ``module:Class``, built with ``ServiceSettings``; empty where no adapter exists yet.
+    warm_up: ``module:coroutine`` that loads what all calls share, at the server's start.
     test_only: exists only when test providers are enabled.
     """
 
@@ -139,6 +146,7 @@ class Declaration:
     extra: str = ""
     modules: tuple[str, ...] = ()
     factory: str = ""
+    warm_up: str = ""
     test_only: bool = False
 
     def missing(self) -> str:

@@ -20,11 +20,49 @@ DECLARATIONS = (
         name="local",
         title="Responder, on this server",
         description=(
-            "Not a language model: answers with the sentences of the prompt that fit best to what "
-            "was said. For trying things out offline."
+            "Not a language model: a deterministic responder. It answers with the sentences of the "
+            "prompt that fit best to what was said (English), and asks back when none does; it "
+            "calls tools by their description. For trying things out offline."
         ),
         models=("responder",),
         factory="apps.providers.local_mind:LocalResponder",
+    ),
+    Declaration(
+        kind="llm",
+        name="local_gguf",
+        title="llama.cpp, on this server",
+        description=(
+            "Any GGUF language model on this server's disk, run by llama.cpp. Works offline; "
+            "needs the file and CPU to match."
+        ),
+        options=(
+            Option("path", "string", "The GGUF file: an absolute path on the server."),
+            Option(
+                "context",
+                "integer",
+                "Longest conversation, in tokens.",
+                default=4096,
+                minimum=512,
+                maximum=131_072,
+            ),
+            Option("temperature", "number", "Randomness of the answer.", minimum=0, maximum=2),
+            Option("top_p", "number", "Nucleus sampling.", minimum=0, maximum=1),
+            Option("top_k", "integer", "Sample from the k likeliest tokens.", minimum=0),
+            Option(
+                "max_tokens",
+                "integer",
+                "Longest answer, in tokens.",
+                default=300,
+                minimum=1,
+                maximum=4096,
+            ),
+            Option("frequency_penalty", "number", "Against repetition.", minimum=-2, maximum=2),
+            Option("presence_penalty", "number", "Towards new subjects.", minimum=-2, maximum=2),
+            Option("seed", "integer", "For repeatable answers.", minimum=0),
+        ),
+        extra="gguf",
+        modules=("xllamacpp",),
+        factory="apps.providers.local_gguf:LocalGguf",
     ),
     Declaration(
         kind="tts",

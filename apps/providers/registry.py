@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable, Mapping
 
 from apps.providers import local, scripted, vendors
@@ -33,3 +34,11 @@ def find(kind: Kind, name: str, *, test_providers: bool) -> Declaration | None:
 def names(kind: Kind, *, test_providers: bool) -> list[str]:
     """List the names that are valid in a slot."""
     return [found.name for found in catalogue(test_providers=test_providers) if found.kind == kind]
+
+
+async def warm_up() -> None:
+    """Load what this server can run locally, so that the first caller does not wait for it."""
+    for found in PROVIDERS.values():
+        if found.warm_up and not found.missing():
+            module, _, name = found.warm_up.partition(":")
+            await getattr(importlib.import_module(module), name)()

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from importlib.util import find_spec
@@ -21,6 +22,8 @@ import onnxruntime
 
 from apps.voice.g711 import EXPAND_FLOAT
 from apps.voice.ports import Window
+
+logger = logging.getLogger(__name__)
 
 SAMPLES = 256
 CONTEXT = 32
@@ -139,10 +142,19 @@ class BatchedSilero:
         if len(ready) <= INLINE:
             results = self._batch(ready, batch)
         else:
+            # Off the loop: a batch of hundreds takes milliseconds, and the network lets go of
+            # Python's lock while it computes.
             results = await loop.run_in_executor(self._thread, self._batch, ready, batch)
         for stream, probability, level_db in zip(ready, *results, strict=True):
             if stream in self._streams:
-                stream.deliver(probability, level_db)
+                self._deliver(stream, probability, level_db)
+
+    def _deliver(self, stream: SileroStream, probability: float, level_db: float) -> None:
+        try:
+            stream.deliver(probability, level_db)
+        except Exception:  # one call's fault must not make all others deaf
+            logger.exception("A call failed on a voice activity window")
+            self.forget(stream)
 
     def _batch(self, ready: list[SileroStream], batch: bytes) -> tuple[list[float], list[float]]:
         samples = EXPAND_FLOAT[np.frombuffer(batch, np.uint8)].reshape(len(ready), SAMPLES)

@@ -29,7 +29,7 @@ def stream_document(
     for name, value in parameters.items():
         if len(name) + len(value) >= PARAMETER_CHARACTERS:
             raise TwimlError(
-                f"Parameter {name}: name and value must stay under {PARAMETER_CHARACTERS} characters."
+                f"Parameter {name}: name and value together have {PARAMETER_CHARACTERS} or more."
             )
     stream = Stream(url=stream_url, status_callback=status_url, status_callback_method="POST")
     for name, value in parameters.items():

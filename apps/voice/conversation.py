@@ -22,6 +22,13 @@ from apps.voice.turns import Do, Heard, Phase, advance
 # Sounds that say "go on": they do not take the turn from a speaking bot.
 BACKCHANNELS = frozenset({"uh huh", "uh-huh", "mm hmm", "mm-hmm", "mhm", "mm", "hmm", "hm", "uh"})
 
+# Why a call ended, by the last thing that was said.
+END_REASONS: Mapping[str, str] = {
+    "time_up": "max_duration",
+    "goodbye": "idle",
+    "failure": "provider_failure",
+}
+
 # Provider failures in a row after which the call is given up.
 FAILURES = 3
 
@@ -159,7 +166,7 @@ class Conversation:
             self.parts.speaker.say(getattr(self.settings.lines, name), source=name)
 
     def hang_up(self) -> None:
-        self.parts.line.hang_up("bot")
+        self.parts.line.hang_up(END_REASONS.get(self.parts.playout.talk.source, "bot_ended"))
 
     # --- inside ---------------------------------------------------------------------------------
 

@@ -63,7 +63,7 @@ def encode(pcm: bytes) -> bytes:
 def encode_float(samples: npt.NDArray[np.floating]) -> bytes:
     """Compress n samples in -1..1 to n bytes of mu-law; what lies outside is clipped."""
     pcm = np.clip(np.rint(samples * 32_768), -32_768, 32_767).astype(np.int16)
-    return _COMPRESS[pcm.view(np.uint16)].tobytes()
+    return bytes(_COMPRESS[pcm.view(np.uint16)])
 
 
 def level_db(mulaw: bytes) -> float:

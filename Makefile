@@ -1,0 +1,57 @@
+# Two commands: `make run` and `make test`. Each works from a bare checkout with Python 3.11 or newer.
+
+PYTHON ?= python3
+PORT ?= 8000
+BIN := .venv/bin
+UV := $(BIN)/uv
+
+.PHONY: run test install install-dev lock check format schema clean
+.DEFAULT_GOAL := help
+
+help: ## list the targets
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+
+run: install .env ## install what is missing, then serve on 127.0.0.1:$(PORT)
+	@$(BIN)/python manage.py start --port $(PORT)
+
+test: install-dev ## the whole suite, on SQLite or on DATABASE_URL and REDIS_URL
+	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+
+install: .venv/.run ## the environment of `make run`
+install-dev: .venv/.dev ## the environment of `make test`
+
+.env:
+	@umask 077; $(BIN)/python -m botsconfig.environment > $@
+
+# uv comes by pip with its hash checked; everything else by uv, from the hashed lock.
+$(UV): requirements-uv.lock
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "botsconfig needs Python 3.11 or newer; PYTHON= names another.")'
+	@$(PYTHON) -m venv .venv || { echo "Python lacks its venv module (Debian: apt install python3-venv)." >&2; exit 1; }
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements-uv.lock
+	@touch $@
+
+.venv/.run: requirements.lock $(UV)
+	@test -e .venv/.dev && test .venv/.dev -nt requirements-dev.lock \
+		|| $(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements.lock
+	@touch $@
+
+.venv/.dev: requirements-dev.lock $(UV)
+	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
+	@touch $@
+
+LOCK := $(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
+lock: $(UV) ## resolve the dependencies anew (UPGRADE=1 takes the newest)
+	@$(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra local -o requirements.lock
+	@$(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra local --group dev -c requirements.lock -o requirements-dev.lock
+	@grep -E '^uv==' requirements-dev.lock | sed 's/ .*//' > .venv/uv.in
+	@$(LOCK) .venv/uv.in -o requirements-uv.lock
+
+check: install-dev ## format, lint, types, imports, migrations, deployment
+	@.ci/check
+
+format: install-dev ## format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+clean: ## remove the environment; data in var/ and .env stay
+	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .import_linter_cache

@@ -1,0 +1,75 @@
+"""Accounts and who acts for them: users by their membership, scripts by their API key."""
+
+from __future__ import annotations
+
+import uuid
+
+from django.contrib.auth.models import AbstractUser
+from django.db import models
+
+from apps.core.fields import EncryptedTextField
+from apps.core.models import BaseModel
+
+
+class Account(BaseModel):
+    """The owner of everything else. One account sees nothing of another."""
+
+    name = models.CharField(max_length=200)
+    max_live_calls = models.PositiveIntegerField(default=100)
+    twilio_auth_token = EncryptedTextField(blank=True, default="")
+
+    class Meta:
+        ordering = ("name", "id")
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class User(AbstractUser):
+    """A person at the dashboard."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+
+
+class Membership(BaseModel):
+    """What a user may do in an account."""
+
+    class Role(models.TextChoices):
+        OWNER = "owner"
+        ADMIN = "admin"
+        OPERATOR = "operator"
+        VIEWER = "viewer"
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="memberships")
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=16, choices=Role.choices, default=Role.VIEWER)
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=("user", "account"), name="membership_once"),
+            models.CheckConstraint(
+                condition=models.Q(role__in=("owner", "admin", "operator", "viewer")),
+                name="membership_role_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} in {self.account_id}"
+
+
+class ApiKey(BaseModel):
+    """A script's key. prefix finds the row; digest is the whole key's SHA-256, in hex."""
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="api_keys")
+    name = models.CharField(max_length=200, blank=True, default="")
+    prefix = models.CharField(max_length=16, unique=True, editable=False)
+    digest = models.CharField(max_length=64, editable=False)
+    expires_at = models.DateTimeField(null=True, blank=True)
+    revoked_at = models.DateTimeField(null=True, blank=True)
+    last_used_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering = ("-created_at", "-id")
+
+    def __str__(self) -> str:
+        return f"bc_{self.prefix}"

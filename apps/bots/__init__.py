@@ -1,0 +1,1 @@
+"""Bot configurations, their immutable versions, and the REST API over them."""

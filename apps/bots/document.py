@@ -1,0 +1,180 @@
+"""The normalised document of a config version, and its way from and to a request's body.
+
+A body is native or Daily Bots'; both become one document, which is what the gateway reads:
+
+``{"name", "metadata", "llm": {"provider", "model", "prompt", "messages", "tools", "options"},
+"tts": {"provider", "model", "voice", "language", "options"}, "stt": {"provider", "model",
+"language", "options"}, "turns", "greeting": {"mode", "text"}, "lines", "webhook_tools",
+"max_duration"}``
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.bots import dailybots
+from apps.bots.models import TwilioConfigVersion
+from apps.bots.serializers import TwilioConfigBodySerializer
+from apps.bots.slots import slot_warning
+from apps.core.errors import fields_flatten
+from apps.providers.base import KINDS, Kind
+
+Document = dict[str, Any]
+Body = Mapping[str, Any]
+
+_SLOTS: tuple[Kind, ...] = ("llm", "tts", "stt")
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A checked body that is not stored yet.
+
+    body: as received, without the secrets. api_keys and tool_headers: None where nothing was said
+    of them. notes: what was accepted but will not be used.
+    """
+
+    face: str
+    document: Document
+    body: Body = field(repr=False)
+    api_keys: Mapping[str, str] | None = field(default=None, repr=False)
+    tool_headers: Mapping[str, Mapping[str, str] | None] = field(default_factory=dict, repr=False)
+    notes: tuple[str, ...] = ()
+
+
+def draft_read(body: Any) -> Draft:
+    """Check a body of either form. Raises serializers.ValidationError, by path in that body."""
+    if not isinstance(body, Mapping):
+        raise serializers.ValidationError(["The body must be a JSON object."])
+    if not dailybots.is_dailybots(body):
+        return _draft(TwilioConfigVersion.Face.NATIVE, body, body)
+    native, notes = dailybots.native_from(body)
+    try:
+        return _draft(TwilioConfigVersion.Face.DAILYBOTS, body, native, notes)
+    except serializers.ValidationError as exc:
+        fields = fields_flatten(exc.detail)
+        raise serializers.ValidationError(
+            {dailybots.path_of(path, body): texts for path, texts in fields.items()}
+        ) from None
+
+
+def _draft(face: str, body: Body, native: Body, notes: tuple[str, ...] = ()) -> Draft:
+    form = TwilioConfigBodySerializer(data=native)
+    form.is_valid(raise_exception=True)
+    checked = form.validated_data
+    headers = {name: tool.get("custom_headers") for name, tool in checked["webhook_tools"].items()}
+    return Draft(
+        face=str(face),
+        document=_document(checked),
+        body=_without_secrets(body),
+        api_keys=checked.get("api_keys"),
+        tool_headers=headers,
+        notes=notes,
+    )
+
+
+def _document(checked: Body) -> Document:
+    config = checked["config"]
+    return {
+        "name": checked["name"],
+        "metadata": checked["metadata"],
+        "llm": dict(config["llm"]),
+        "tts": dict(config["tts"]),
+        "stt": dict(config["stt"]),
+        "turns": dict(config["turns"]),
+        "greeting": dict(config["greeting"]),
+        "lines": dict(config["lines"]),
+        "webhook_tools": {
+            name: {key: value for key, value in tool.items() if key != "custom_headers"}
+            for name, tool in checked["webhook_tools"].items()
+        },
+        "max_duration": checked["max_duration"],
+    }
+
+
+def _without_secrets(body: Body) -> Body:
+    kept = {name: value for name, value in body.items() if name != "api_keys"}
+    tools = kept.get("webhook_tools")
+    if isinstance(tools, Mapping):
+        kept["webhook_tools"] = {
+            name: {key: value for key, value in tool.items() if key != "custom_headers"}
+            for name, tool in tools.items()
+        }
+    return kept
+
+
+def native_of(document: Document) -> dict[str, Any]:
+    """Return the document in the native form: options flat beside provider and model."""
+    config = {str(slot): _flat(document[slot]) for slot in _SLOTS}
+    if not document["llm"]["messages"]:
+        del config["llm"]["messages"]
+    config |= {name: dict(document[name]) for name in ("turns", "greeting", "lines")}
+    return {
+        "name": document["name"],
+        "config": config,
+        "max_duration": document["max_duration"],
+        "metadata": document["metadata"],
+        "webhook_tools": document["webhook_tools"],
+    }
+
+
+def _flat(slot: Mapping[str, Any]) -> dict[str, Any]:
+    members = {name: value for name, value in slot.items() if name != "options"}
+    return {**members, **slot["options"]}
+
+
+def native_patch(version: TwilioConfigVersion, patch: Any) -> dict[str, Any]:
+    """Merge ``patch`` over the version's native form after RFC 7396, secrets included.
+
+    A slot whose provider changes starts afresh, for its model, voice and options were the old
+    provider's; prompt, messages, tools and language stay. Raises serializers.ValidationError.
+    """
+    if not isinstance(patch, Mapping):
+        raise serializers.ValidationError(["The body must be a JSON object."])
+    base = deepcopy(native_of(version.document))
+    base["api_keys"] = dict(version.secrets.get("api_keys", {}))
+    for name, headers in version.secrets.get("tool_headers", {}).items():
+        if name in base["webhook_tools"]:
+            base["webhook_tools"][name]["custom_headers"] = headers
+    config = patch.get("config")
+    if isinstance(config, Mapping):
+        for slot in _SLOTS:
+            _make_way(base["config"][slot], config.get(slot))
+    merged: dict[str, Any] = merge(base, patch)
+    return merged
+
+
+def _make_way(slot: dict[str, Any], patch: Any) -> None:
+    if not isinstance(patch, Mapping):
+        return
+    if patch.get("provider", slot["provider"]) != slot["provider"]:
+        for name in set(slot) - {"provider", "prompt", "messages", "tools", "language"}:
+            del slot[name]
+    messages = patch.get("messages")
+    first = messages[0] if isinstance(messages, list) and messages else None
+    if isinstance(first, Mapping) and first.get("role") == "system":
+        slot.pop("prompt", None)
+
+
+def merge(target: Any, patch: Any) -> Any:
+    """RFC 7396, section 2: null removes, objects merge, everything else replaces."""
+    if not isinstance(patch, Mapping):
+        return patch
+    merged = dict(target) if isinstance(target, Mapping) else {}
+    for name, value in patch.items():
+        if value is None:
+            merged.pop(name, None)
+        else:
+            merged[name] = merge(merged.get(name), value)
+    return merged
+
+
+def document_warnings(document: Document) -> Iterator[str]:
+    """Say what keeps the bot from taking calls on this server."""
+    for slot in KINDS:
+        if warning := slot_warning(slot, document[slot]["provider"]):
+            yield f"config.{slot}.provider: {warning}"

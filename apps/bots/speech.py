@@ -1,0 +1,124 @@
+"""Speaks the platform's own sentences beforehand, in each bot's voice.
+
+They are needed when something is wrong (a provider fails, time is up), which is no time to ask a
+provider for them.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import json
+import logging
+from collections.abc import Mapping
+from dataclasses import asdict
+from typing import Any, get_args
+
+from django_tasks import task
+
+from apps.bots.models import SpokenLine, TwilioConfigVersion
+from apps.bots.selectors import service_settings, spoken_lines_load
+from apps.bots.slots import declaration, slot_warning
+from apps.providers.base import ServiceSettings
+from apps.voice.ports import ProviderError, TextToSpeech
+from apps.voice.settings import LineName, Lines
+
+logger = logging.getLogger(__name__)
+
+# Waits before the second and the third attempt.
+RETRY_AFTER_S = (1.0, 4.0)
+# No sentence of ours takes a minute; a provider that goes on is broken.
+LONGEST_BYTES = 60 * 8_000
+PATIENCE_S = 60.0
+VARIABLE = "{{"
+
+
+def line_texts(document: Mapping[str, Any]) -> dict[LineName, str]:
+    """Return every sentence the platform may have to say for this bot.
+
+    The greeting is among them only where it is a text.
+    """
+    said = {**asdict(Lines()), **document["lines"]}
+    said["greeting"] = document["greeting"]["text"]
+    names: tuple[LineName, ...] = get_args(LineName)
+    return {name: said[name] for name in names if said[name]}
+
+
+def line_digest(tts_slot: Mapping[str, Any], text: str) -> str:
+    """Name a recording by everything it depends on: the document's tts slot, and the text."""
+    named = ("provider", "model", "voice", "language", "options")
+    key = [*(tts_slot[name] for name in named), text]
+    return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
+
+
+@task()
+def lines_speak(version_id: int) -> int:
+    """Record what the version's bot may have to say and nobody recorded yet. Returns how many.
+
+    A provider's failure is logged and ends it: the gateway then asks the provider during the call.
+    """
+    version = TwilioConfigVersion.objects.select_related("config").get(pk=version_id)
+    provider = version.document["tts"]["provider"]
+    if slot_warning("tts", provider):
+        return 0
+    waiting = _waiting(version)
+    settings = service_settings("tts", version.document, version.secrets)
+    spoken = asyncio.run(_speak_all(settings, waiting, version_id)) if waiting else {}
+    account = version.config.account_id
+    SpokenLine.objects.bulk_create(
+        [SpokenLine(account_id=account, digest=key, audio=audio) for key, audio in spoken.items()],
+        # Another version of the same voice may have been quicker.
+        ignore_conflicts=True,
+    )
+    return len(spoken)
+
+
+def _waiting(version: TwilioConfigVersion) -> dict[str, str]:
+    slot = version.document["tts"]
+    texts = [text for text in line_texts(version.document).values() if VARIABLE not in text]
+    wanted = {line_digest(slot, text): text for text in texts}
+    there = spoken_lines_load(str(version.config.account_id), wanted)
+    return {digest: text for digest, text in wanted.items() if digest not in there}
+
+
+async def _speak_all(
+    settings: ServiceSettings, texts: Mapping[str, str], version_id: int
+) -> dict[str, bytes]:
+    spoken: dict[str, bytes] = {}
+    voice: TextToSpeech | None = None
+    try:
+        found = declaration("tts", settings.provider)
+        if found is None:
+            return spoken
+        voice = found.build(settings)
+        for digest, text in texts.items():
+            spoken[digest] = await _speak(voice, text)
+    except (ProviderError, TimeoutError) as exc:
+        reason = exc.reason if isinstance(exc, ProviderError) else "timeout"
+        extra = {"version": version_id, "provider": settings.provider, "reason": reason}
+        logger.warning("A bot's lines could not be spoken beforehand", extra=extra)
+    finally:
+        if voice is not None:
+            await voice.aclose()
+    return spoken
+
+
+async def _speak(voice: TextToSpeech, text: str) -> bytes:
+    for wait_s in RETRY_AFTER_S:
+        try:
+            return await _speak_once(voice, text)
+        except ProviderError as exc:
+            if not exc.retryable:
+                raise
+        await asyncio.sleep(wait_s)
+    return await _speak_once(voice, text)
+
+
+async def _speak_once(voice: TextToSpeech, text: str) -> bytes:
+    audio = bytearray()
+    async with asyncio.timeout(PATIENCE_S):
+        async for piece in voice.speak(text):
+            audio += piece
+            if len(audio) > LONGEST_BYTES:
+                break
+    return bytes(audio[:LONGEST_BYTES])

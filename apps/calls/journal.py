@@ -1,0 +1,100 @@
+"""Writes down what happens in calls: a bounded queue, a thread, and batches.
+
+The audio path only ever appends to a list. Turns and ends are never dropped before events are;
+what is dropped is counted and logged.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+from django.db import close_old_connections, connection
+
+from apps.calls.entries import Entry, Happened
+from apps.calls.services import entries_write
+
+logger = logging.getLogger(__name__)
+
+FLUSH_S = 0.2
+# About ten minutes of a busy process with its database gone.
+QUEUE = 50_000
+# Above this, events are no longer taken: room is kept for turns and ends.
+EVENTS_UP_TO = 40_000
+BATCH = 500
+RETRY_S = (0.5, 1.0, 2.0, 5.0)
+
+
+class JournalWriter:
+    """Owns one task and one thread; ``aclose`` writes the rest and ends both."""
+
+    def __init__(self, write: Callable[[Sequence[Entry]], None] = entries_write) -> None:
+        self._write = write
+        self._queue: list[Entry] = []
+        self._dropped = 0
+        self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
+        self._closing = asyncio.Event()
+        self._task = asyncio.create_task(self._run())
+
+    def record(self, entry: Entry) -> None:
+        """Take an entry, at once."""
+        limit = EVENTS_UP_TO if isinstance(entry, Happened) else QUEUE
+        if len(self._queue) < limit:
+            self._queue.append(entry)
+        else:
+            self._dropped += 1
+
+    async def aclose(self) -> None:
+        """Write what is left, for as long as the database takes within ten seconds."""
+        self._closing.set()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._task, 10)
+        if self._queue:
+            logger.error("Journal entries were lost", extra={"entries": len(self._queue)})
+        await asyncio.get_running_loop().run_in_executor(self._thread, _disconnect)
+        self._thread.shutdown(wait=False)
+
+    async def _run(self) -> None:
+        while not self._closing.is_set():
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._closing.wait(), FLUSH_S)
+            await self._flush()
+
+    async def _flush(self) -> None:
+        if self._dropped:
+            logger.error("The journal was full", extra={"dropped": self._dropped})
+            self._dropped = 0
+        while self._queue:
+            batch = self._queue[:BATCH]
+            await self._store(batch)
+            del self._queue[: len(batch)]
+
+    async def _store(self, batch: Sequence[Entry]) -> None:
+        loop = asyncio.get_running_loop()
+        for pause in (*RETRY_S, None):
+            try:
+                await loop.run_in_executor(self._thread, self._store_now, batch)
+                return
+            except Exception:  # the edge of a task
+                logger.exception("Writing the journal failed", extra={"entries": len(batch)})
+            if pause is None or self._closing.is_set():
+                break
+            await asyncio.sleep(pause)
+        # One entry that can never be written must not take the others with it.
+        for entry in batch:
+            try:
+                await loop.run_in_executor(self._thread, self._store_now, [entry])
+            except Exception:  # the edge of a task
+                logger.exception("A journal entry was lost", extra={"kind": type(entry).__name__})
+
+    def _store_now(self, batch: Sequence[Entry]) -> None:
+        close_old_connections()
+        self._write(batch)
+
+
+def _disconnect() -> None:
+    """Close this thread's own connection; asked elsewhere, it would be another thread's."""
+    connection.close()

@@ -1,0 +1,13 @@
+"""Paths of calls and of Twilio's questions about them."""
+
+from __future__ import annotations
+
+from apps.calls import views
+from apps.core.routing import both
+
+urlpatterns = [
+    *both("calls", views.CallViewSet.as_view({"get": "list"}), name="calls"),
+    *both("calls/<uuid:pk>", views.CallViewSet.as_view({"get": "retrieve"}), name="call"),
+    *both("twilio/after-stream", views.after_stream, name="after-stream"),
+    *both("twilio/stream-status", views.stream_status, name="stream-status"),
+]

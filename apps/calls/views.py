@@ -1,0 +1,101 @@
+"""GET /calls and /calls/{id}; and what Twilio asks when a stream is over."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.views.decorators.csrf import csrf_exempt
+from django.views.decorators.http import require_http_methods
+from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from rest_framework import mixins, viewsets
+from rest_framework.exceptions import ValidationError
+from rest_framework.serializers import BaseSerializer
+
+from apps.accounts.authentication import account_of
+from apps.calls.models import Call
+from apps.calls.selectors import calls_of, calls_with_transcript
+from apps.calls.serializers import CallDetailSerializer, CallSerializer
+from apps.core.pagination import NewestFirstPagination
+from apps.core.schema import ErrorSerializer
+from apps.telephony.twiml import hang_up_document
+
+
+class NewestCallFirst(NewestFirstPagination):
+    """By the time they began."""
+
+    ordering = ("-started_at", "-id")
+
+
+ERRORS = {401: ErrorSerializer, 404: ErrorSerializer}
+
+
+@extend_schema_view(
+    list=extend_schema(
+        operation_id="calls_list",
+        summary="List calls, newest first",
+        tags=["calls"],
+        responses={200: CallSerializer(many=True), 400: ErrorSerializer, 401: ErrorSerializer},
+        parameters=[
+            OpenApiParameter("config_id", str, description="Only calls of this bot."),
+            OpenApiParameter("status", str, enum=Call.Status.values),
+            OpenApiParameter("call_sid", str, description="Twilio's id of the call."),
+        ],
+    ),
+    retrieve=extend_schema(
+        operation_id="calls_get",
+        summary="Read a call with its turns and events",
+        tags=["calls"],
+        responses={200: CallDetailSerializer, **ERRORS},
+    ),
+)
+class CallViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Call]):
+    """The account's calls. Another account's call is a 404."""
+
+    queryset = Call.objects.none()
+    serializer_class: type[BaseSerializer[Call]] = CallSerializer
+    pagination_class = NewestCallFirst
+    lookup_value_converter = "uuid"
+
+    def get_serializer_class(self) -> type[BaseSerializer[Call]]:
+        return CallDetailSerializer if self.action == "retrieve" else CallSerializer
+
+    def get_queryset(self) -> QuerySet[Call]:
+        account = account_of(self.request)
+        if self.action == "retrieve":
+            return calls_with_transcript(account)
+        return calls_of(account).filter(**_filters(self.request.query_params))
+
+
+def _filters(asked: Any) -> dict[str, Any]:
+    found = {name: asked[name] for name in ("status", "call_sid") if name in asked}
+    if "status" in found and found["status"] not in Call.Status.values:
+        raise ValidationError({"status": [f"One of {', '.join(Call.Status.values)}."]})
+    if "config_id" in asked:
+        found["config_id"] = _uuid(asked["config_id"])
+    if "\x00" in found.get("call_sid", ""):
+        raise ValidationError({"call_sid": ["Not a CallSid."]})
+    return found
+
+
+def _uuid(text: str) -> uuid.UUID:
+    try:
+        return uuid.UUID(text)
+    except ValueError:
+        raise ValidationError({"config_id": ["A bot's id is a UUID."]}) from None
+
+
+@csrf_exempt
+@require_http_methods(["GET", "POST"])
+def after_stream(request: HttpRequest) -> HttpResponse:
+    """Twilio's question when ``<Connect>`` has ended: the conversation is over, hang up."""
+    return HttpResponse(hang_up_document(), content_type="text/xml")
+
+
+@csrf_exempt
+@require_http_methods(["GET", "POST"])
+def stream_status(request: HttpRequest) -> HttpResponse:
+    """Twilio's news of a stream. Taken note of by its answer alone, for now: nothing is stored."""
+    return HttpResponse(status=204)

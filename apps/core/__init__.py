@@ -1,0 +1,1 @@
+"""What every app builds on: base model, encryption, errors, pages, health. No domain nouns."""

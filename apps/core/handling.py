@@ -1,0 +1,57 @@
+"""Answers every exception of an API view with the envelope of ``apps.core.errors``."""
+
+from __future__ import annotations
+
+import logging
+from typing import Any
+
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.signals import got_request_exception
+from django.http import Http404
+from rest_framework import status
+from rest_framework.exceptions import ValidationError
+from rest_framework.response import Response
+from rest_framework.views import exception_handler as drf_exception_handler
+
+from apps.core.errors import NotJson, PayloadTooLarge, envelope, fields_flatten
+
+logger = logging.getLogger(__name__)
+
+
+def exception_handler(exc: Exception, context: dict[str, Any]) -> Response:
+    """Answer every exception of an API view with the envelope."""
+    if isinstance(exc, RequestDataTooBig):
+        exc = PayloadTooLarge()
+    response = drf_exception_handler(exc, context)
+    if response is None:
+        return _server_error(exc, context)
+    response.data = _envelope_of(exc, response.status_code)
+    return response
+
+
+def _envelope_of(exc: Exception, status_code: int) -> dict[str, Any]:
+    if isinstance(exc, ValidationError):
+        fields = fields_flatten(exc.detail)
+        count = len(fields)
+        info = "1 field is invalid" if count == 1 else f"{count} fields are invalid"
+        return envelope(status_code, info, fields=fields)
+    if isinstance(exc, Http404 | PermissionDenied):
+        info = "There is no such thing here." if status_code == 404 else "This is not allowed."
+        return envelope(status_code, info)
+    own = isinstance(exc, NotJson)
+    return envelope(
+        status_code,
+        str(getattr(exc, "detail", exc)),
+        error=NotJson.default_code if own else "",
+        fields=getattr(exc, "fields", None),
+    )
+
+
+def _server_error(exc: Exception, context: dict[str, Any]) -> Response:
+    # Answered here rather than by Django, whose page in DEBUG is HTML; so it is told, and logged,
+    # here too. Test clients hear the signal and raise.
+    request = getattr(context.get("request"), "_request", None)
+    got_request_exception.send(sender=exception_handler, request=request)
+    logger.error("Unhandled exception in a view", exc_info=exc)
+    code = status.HTTP_500_INTERNAL_SERVER_ERROR
+    return Response(envelope(code, "Something went wrong on our side."), status=code)

@@ -1,0 +1,119 @@
+"""May this stream in? Runs in threads of its own, beside the loop; touches no provider."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from django.conf import settings
+from django.db import close_old_connections, connection
+
+from apps.bots.selectors import Admission, spoken_lines_load, stream_admit
+from apps.bots.speech import line_digest, line_texts
+from apps.gateway.stock import stock_clips
+from apps.telephony.signatures import stream_signature_is_valid
+from apps.telephony.streams import Started
+from apps.voice.settings import LineName
+from apps.voice.speaking import Clip
+
+THREADS = 4
+# Spoken lines kept in memory: a sentence is about 25 kB, so this is some 12 MB.
+LINES = 512
+
+Result = TypeVar("Result")
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """An accepted stream: whose it is, and the sentences that are ready."""
+
+    admission: Admission
+    clips: Mapping[LineName, Clip] = field(repr=False)
+
+
+class Gate:
+    """Checks streams. Owns its threads; ``close`` ends them and their connections."""
+
+    def __init__(self) -> None:
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="admission")
+        self._lines: OrderedDict[str, bytes] = OrderedDict()
+        self._lock = threading.Lock()
+
+    async def admit(self, started: Started, *, signature: str | None) -> Admitted | None:
+        """Return what the stream is for, or None: it is not let in, and is not told why."""
+        return await self._in_thread(lambda: self._admit(started, signature))
+
+    async def aclose(self) -> None:
+        """Give the database its connections back: each thread closes its own."""
+        barrier = threading.Barrier(THREADS)
+
+        def close() -> None:
+            barrier.wait(5)
+            connection.close()
+
+        await asyncio.gather(*(self._in_thread(close) for _ in range(THREADS)))
+        self._threads.shutdown(wait=False)
+
+    async def _in_thread(self, work: Callable[[], Result]) -> Result:
+        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
+
+    def _admit(self, started: Started, signature: str | None) -> Admitted | None:
+        close_old_connections()
+        given = started.parameters
+        admission = stream_admit(
+            account_id=given.get("account", ""),
+            config_id=given.get("bot", ""),
+            token=given.get("token", ""),
+        )
+        if admission is None or not _signed(admission, signature):
+            return None
+        return Admitted(admission, self._clips(admission))
+
+    def _clips(self, admission: Admission) -> dict[LineName, Clip]:
+        texts = line_texts(admission.document)
+        digests = {
+            name: line_digest(admission.document["tts"], text) for name, text in texts.items()
+        }
+        audio = self._spoken(admission, set(digests.values()))
+        clips = dict(stock_clips())
+        for name, digest in digests.items():
+            if digest in audio:
+                clips[name] = Clip(texts[name], audio[digest])
+        return clips
+
+    def _spoken(self, admission: Admission, digests: set[str]) -> dict[str, bytes]:
+        # A digest covers voice and text, so a line that is known is right for ever; the account
+        # is part of the key, because a cloned voice belongs to one.
+        prefix = str(admission.account_id)
+        with self._lock:
+            known = {
+                digest: self._lines[prefix + digest]
+                for digest in digests
+                if prefix + digest in self._lines
+            }
+        if missing := digests - known.keys():
+            loaded = spoken_lines_load(admission.account_id, missing)
+            self._remember(prefix, loaded)
+            known |= loaded
+        return known
+
+    def _remember(self, prefix: str, loaded: Mapping[str, bytes]) -> None:
+        with self._lock:
+            for digest, audio in loaded.items():
+                self._lines[prefix + digest] = audio
+            while len(self._lines) > LINES:
+                self._lines.popitem(last=False)
+
+
+def _signed(admission: Admission, signature: str | None) -> bool:
+    """The handshake's signature counts where the account's auth token is known."""
+    if not admission.twilio_auth_token:
+        return True
+    return stream_signature_is_valid(
+        auth_token=admission.twilio_auth_token, url=settings.STREAM_URL, signature=signature
+    )

@@ -1,0 +1,75 @@
+"""From a config version's document to what a conversation is made of."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from apps.bots.selectors import Admission
+from apps.providers import registry
+from apps.providers.base import KINDS, Kind
+from apps.voice.ports import ChatMessage, LanguageModel, TextToSpeech, Tool, Transcriber
+from apps.voice.settings import ConversationSettings, Lines, TurnSettings
+
+
+@dataclass(frozen=True, slots=True)
+class Providers:
+    """One call's own ears, mind and voice."""
+
+    ears: Transcriber
+    mind: LanguageModel
+    voice: TextToSpeech
+
+
+class ProviderMissing(Exception):
+    """A slot names a provider that this server cannot run. The text says which, and why."""
+
+
+def settings_of(document: Mapping[str, Any]) -> ConversationSettings:
+    """Read a document's conversation half."""
+    model = document["llm"]
+    greeting = document["greeting"]
+    return ConversationSettings(
+        messages=(
+            ChatMessage("system", model["prompt"]),
+            *(ChatMessage(said["role"], said["content"]) for said in model["messages"]),
+        ),
+        tools=tuple(
+            Tool(found["name"], found.get("description", ""), found.get("parameters") or {})
+            for found in model["tools"]
+        ),
+        speaks_first=greeting["mode"] == "model",
+        lines=_lines(document),
+        turns=TurnSettings(**_known(TurnSettings, document["turns"])),
+        max_duration_s=float(document["max_duration"]),
+    )
+
+
+def providers_of(admission: Admission, *, test_providers: bool) -> Providers:
+    """Build the three providers of a call. Connects to nothing.
+
+    Raises ProviderMissing if a slot's provider is unknown here or lacks a package, and
+    ProviderError if it refuses its settings.
+    """
+    built: dict[Kind, Any] = {}
+    for kind in KINDS:
+        name = admission.document[kind]["provider"]
+        found = registry.find(kind, name, test_providers=test_providers)
+        missing = "unknown" if found is None else found.missing()
+        if found is None or missing:
+            raise ProviderMissing(f"{kind}: {name}: {missing}")
+        built[kind] = found.build(admission.service(kind))
+    return Providers(ears=built["stt"], mind=built["llm"], voice=built["tts"])
+
+
+def _lines(document: Mapping[str, Any]) -> Lines:
+    greeting = document["greeting"]
+    opening = greeting["text"] if greeting["mode"] == "text" else ""
+    return Lines(greeting=opening, **_known(Lines, document.get("lines") or {}))
+
+
+def _known(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:
+    """Keep what this release knows: a version may have been written by a newer one."""
+    names = {found.name for found in fields(kind)}
+    return {name: value for name, value in values.items() if name in names}

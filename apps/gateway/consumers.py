@@ -1,0 +1,178 @@
+"""Twilio's media socket. Parses, forwards, and ends: decisions belong to the conversation."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from channels.consumer import AsyncConsumer
+
+from apps.gateway.line import StreamLine
+from apps.gateway.runtime import Gateway, gateway
+from apps.gateway.session import Session
+from apps.telephony import streams
+from apps.telephony.streams import Message, Started, Stopped, StreamMessageError
+
+logger = logging.getLogger(__name__)
+
+POLICY_VIOLATION = 1008
+UNSUPPORTED = 1003
+NORMAL = 1000
+
+# Twilio sends start right after connected; a socket that does not is no call.
+START_S = 10.0
+# A media message of 20 ms has 374 bytes; this one holds eight seconds.
+LONGEST = 96 * 1024
+# So much nonsense in one stream, and it is closed; less is dropped.
+NONSENSE = 50
+
+Receive = Callable[[], Awaitable[dict[str, Any]]]
+Send = Callable[[dict[str, Any]], Awaitable[None]]
+
+
+class Refused(Exception):
+    """The socket is closed with ``code``; the peer is not told more."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(str(code))
+        self.code = code
+
+
+class MediaStreamConsumer(AsyncConsumer):  # type: ignore[misc]
+    """One socket, from its handshake to its end.
+
+    It has a receive loop of its own: Channels' dispatch crosses to the process's one shared
+    database thread before every message, so a slow query in one call would delay the audio of
+    all. Frames need no database.
+    """
+
+    async def __call__(self, scope: dict[str, Any], receive: Receive, send: Send) -> None:
+        if (await receive())["type"] != "websocket.connect":
+            return
+        running = gateway()
+        if running.draining:
+            await send({"type": "websocket.close", "code": 1013})
+            return
+        await send({"type": "websocket.accept"})
+        await MediaSocket(running, receive, send).serve(_signature(scope))
+
+
+class MediaSocket:
+    """An accepted socket: first the start of a stream, then the stream."""
+
+    def __init__(self, running: Gateway, receive: Receive, send: Send) -> None:
+        self._gateway = running
+        self._receive = receive
+        self._send = send
+        self._nonsense = 0
+        self._gone = False
+
+    async def serve(self, signature: str | None) -> None:
+        """Serve the socket to its end. Never raises for what the peer does."""
+        code = NORMAL
+        try:
+            async with asyncio.timeout(START_S):
+                started = await self._started()
+            if started is not None:
+                await self._stream(started, signature)
+        except TimeoutError:
+            code = POLICY_VIOLATION
+        except Refused as refused:
+            code = refused.code
+        except Exception:  # the edge of a task: nobody above would ever hear of it
+            logger.exception("A media socket failed")
+            code = 1011
+        await self._close(code)
+
+    async def _started(self) -> Started | None:
+        while (message := await self._next()) is not None:
+            if isinstance(message, Started):
+                if (message.encoding, message.sample_rate, message.channels) != (
+                    "audio/x-mulaw",
+                    8_000,
+                    1,
+                ):
+                    raise Refused(UNSUPPORTED)
+                return message
+            if isinstance(message, Stopped):
+                return None
+        return None
+
+    async def _stream(self, started: Started, signature: str | None) -> None:
+        admitted = await self._gateway.gate.admit(started, signature=signature)
+        if admitted is None:
+            logger.warning("A media stream was refused", extra={"call_sid": started.call_sid})
+            raise Refused(POLICY_VIOLATION)
+        line = StreamLine(started.stream_sid, send=self._send_text, clock=self._gateway.clock)
+        session = self._gateway.open(admitted, started, line)
+        if session is None:
+            return
+        reason = "internal_error"
+        try:
+            await self._gateway.register(session)
+            reason = await self._converse(session)
+        finally:
+            self._gateway.forget(session)
+            await session.aclose(reason)
+
+    async def _converse(self, session: Session) -> str:
+        """Read until one side ends it; return why."""
+        reading = asyncio.create_task(self._read(session))
+        written = asyncio.create_task(session.written())
+        try:
+            await asyncio.wait((reading, written), return_when=asyncio.FIRST_COMPLETED)
+            if reading.done():
+                return reading.result()
+            return session.line.end_reason or "connection_lost"
+        finally:
+            for task in (reading, written):
+                task.cancel()
+            await asyncio.gather(reading, written, return_exceptions=True)
+
+    async def _read(self, session: Session) -> str:
+        while (message := await self._next()) is not None:
+            if isinstance(message, Stopped):
+                return "caller_hung_up"
+            session.take(message)
+        return "connection_lost"
+
+    async def _next(self) -> Message | None:
+        """Return the next message that this version knows, or None when the socket is closed."""
+        while True:
+            event = await self._receive()
+            if event["type"] == "websocket.disconnect":
+                self._gone = True
+                return None
+            text = event.get("text")
+            try:
+                if text is None or len(text) > LONGEST:
+                    raise StreamMessageError("binary or too long")
+                message = streams.parse(text)
+            except StreamMessageError:
+                self._count_nonsense()
+                continue
+            if message is not None:
+                return message
+
+    def _count_nonsense(self) -> None:
+        self._nonsense += 1
+        if self._nonsense > NONSENSE:
+            raise Refused(POLICY_VIOLATION)
+
+    async def _send_text(self, text: str) -> None:
+        if not self._gone:
+            await self._send({"type": "websocket.send", "text": text})
+
+    async def _close(self, code: int) -> None:
+        if not self._gone:
+            self._gone = True
+            await self._send({"type": "websocket.close", "code": code})
+
+
+def _signature(scope: dict[str, Any]) -> str | None:
+    for name, value in scope.get("headers", ()):
+        if name == b"x-twilio-signature":
+            return str(value.decode("latin-1"))
+    return None

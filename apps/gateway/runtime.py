@@ -1,0 +1,124 @@
+"""What all calls of a process share: the detector, the journal, the gate and the supervisor."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import uuid
+
+from django.conf import settings
+
+from apps.calls.journal import JournalWriter
+from apps.core import health
+from apps.gateway.admission import Admitted, Gate
+from apps.gateway.building import ProviderMissing, providers_of, settings_of
+from apps.gateway.line import StreamLine
+from apps.gateway.session import Session, journal_of
+from apps.gateway.toolbox import CallToolbox
+from apps.providers.silero import BatchedSilero
+from apps.telephony.streams import Started
+from apps.voice import supervision
+from apps.voice.assembly import Surroundings, assemble
+from apps.voice.clock import LoopClock
+from apps.voice.ports import ProviderError
+from apps.voice.production import Services
+
+logger = logging.getLogger(__name__)
+
+
+class Gateway:
+    """One a process and event loop. Owns the supervisor's task and every shared part."""
+
+    def __init__(self) -> None:
+        self.clock = LoopClock(asyncio.get_running_loop())
+        self.gate = Gate()
+        self.journal = JournalWriter()
+        self.detector = BatchedSilero()
+        self.sessions: dict[uuid.UUID, Session] = {}
+        self.draining = False
+        self._supervisor = asyncio.create_task(self._supervise(), name="supervisor")
+
+    def open(self, admitted: Admitted, started: Started, line: StreamLine) -> Session | None:
+        """Start the conversation of an admitted stream; None if its providers cannot run here."""
+        admission = admitted.admission
+        journal = journal_of(self.journal, admission, started)
+        journal.began_now(admission, started.call_sid)
+        try:
+            providers = providers_of(admission, test_providers=settings.ENABLE_TEST_PROVIDERS)
+        except (ProviderMissing, ProviderError) as missing:
+            logger.error("A call's provider is missing", extra={"missing": str(missing)})
+            journal.event("provider.missing", {"provider": str(missing)})
+            journal.finished("provider_missing", failed=True)
+            return None
+        talk = settings_of(admission.document)
+        conversation = assemble(
+            talk,
+            around=Surroundings(self.clock, self.detector, line, journal),
+            services=Services(providers.mind, providers.voice, CallToolbox(talk.tools)),
+            transcriber=providers.ears,
+            clips=admitted.clips,
+        )
+        session = Session(conversation, line=line, providers=providers, journal=journal)
+        session.open()
+        return session
+
+    async def register(self, session: Session) -> None:
+        """Make this stream the call's own: the newest wins, an older one is closed."""
+        before = self.sessions.pop(session.call_id, None)
+        self.sessions[session.call_id] = session
+        if before is not None:
+            before.line.hang_up("replaced")
+            await before.aclose("replaced")
+
+    def forget(self, session: Session) -> None:
+        if self.sessions.get(session.call_id) is session:
+            del self.sessions[session.call_id]
+
+    async def aclose(self) -> None:
+        """End every call, then write down what is left to write."""
+        self._supervisor.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._supervisor
+        for session in list(self.sessions.values()):
+            await session.aclose("shutdown")
+        self.sessions.clear()
+        await self.detector.aclose()
+        await self.journal.aclose()
+        await self.gate.aclose()
+
+    async def _supervise(self) -> None:
+        while True:
+            await asyncio.sleep(supervision.EVERY_S)
+            for session in list(self.sessions.values()):
+                self._look_after(session)
+
+    def _look_after(self, session: Session) -> None:
+        try:
+            if session.is_stuck():
+                session.line.hang_up("line_stuck")
+            else:
+                supervision.look_after(session.conversation)
+        except Exception:  # one call's fault must not leave the others unwatched
+            logger.exception("A call could not be looked after")
+            session.line.hang_up("internal_error")
+
+
+_gateways: dict[asyncio.AbstractEventLoop, Gateway] = {}
+
+
+def gateway() -> Gateway:
+    """Return the running loop's gateway; the first call starts it."""
+    loop = asyncio.get_running_loop()
+    found = _gateways.get(loop)
+    if found is None:
+        found = _gateways[loop] = Gateway()
+        health.register("draining", lambda: "draining" if found.draining else "")
+    return found
+
+
+async def gateway_close() -> None:
+    """End the running loop's gateway, if it was ever started."""
+    found = _gateways.pop(asyncio.get_running_loop(), None)
+    if found is not None:
+        await found.aclose()

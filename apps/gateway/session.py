@@ -1,0 +1,178 @@
+"""One admitted stream: its conversation, its tasks, and what the journal learns of it."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import uuid
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from apps.bots.selectors import Admission
+from apps.calls.entries import CallBegan, CallFinished, Happened, TurnTaken
+from apps.calls.journal import JournalWriter
+from apps.calls.models import call_id
+from apps.gateway.building import Providers
+from apps.gateway.line import StreamLine
+from apps.telephony.streams import Dtmf, Mark, Media, Message, Started
+from apps.voice.conversation import Conversation
+from apps.voice.hearing import Failed
+from apps.voice.ports import ProviderError, Turn
+from apps.voice.turns import Heard
+
+logger = logging.getLogger(__name__)
+
+# How long a peer may leave one message unread before the call is given up: Twilio reads at once.
+STUCK_S = 10.0
+
+
+@dataclass(frozen=True, slots=True)
+class CallJournal:
+    """Implements ``voice.ports.Journal`` for one stream of one call."""
+
+    writer: JournalWriter
+    call_id: uuid.UUID
+    stream_sid: str
+    began: datetime
+
+    def turn(self, turn: Turn) -> None:
+        values = asdict(turn)
+        usage = values.pop("usage") or {}
+        values["text_said"] = storable(values.pop("said"))
+        values["text_heard"] = storable(values.pop("heard"))
+        values["started_at"] = self.began + timedelta(seconds=values.pop("started_s"))
+        values["ended_at"] = self.began + timedelta(seconds=values.pop("ended_s"))
+        self.writer.record(TurnTaken(self.call_id, self.stream_sid, {**values, **usage}))
+
+    def event(self, kind: str, data: Mapping[str, Any]) -> None:
+        self.writer.record(Happened(self.call_id, datetime.now(UTC), kind, data))
+
+    def began_now(self, admission: Admission, call_sid: str) -> None:
+        self.writer.record(
+            CallBegan(
+                call_id=self.call_id,
+                account_id=admission.account_id,
+                config_id=admission.config_id,
+                version_id=admission.version_id,
+                call_sid=call_sid,
+                stream_sid=self.stream_sid,
+                at=self.began,
+            )
+        )
+
+    def finished(self, reason: str, *, failed: bool) -> None:
+        self.writer.record(
+            CallFinished(self.call_id, self.stream_sid, datetime.now(UTC), reason, failed)
+        )
+
+
+def storable(text: str) -> str:
+    """Return text that every database takes: PostgreSQL refuses NUL."""
+    return text.replace("\x00", "")
+
+
+def journal_of(writer: JournalWriter, admission: Admission, started: Started) -> CallJournal:
+    """Open the journal of one stream."""
+    return CallJournal(
+        writer,
+        call_id(account_id=admission.account_id, call_sid=started.call_sid),
+        started.stream_sid,
+        datetime.now(UTC),
+    )
+
+
+class Session:
+    """Runs a conversation over a stream. Whoever opened it awaits ``aclose``."""
+
+    def __init__(
+        self,
+        conversation: Conversation,
+        *,
+        line: StreamLine,
+        providers: Providers,
+        journal: CallJournal,
+    ) -> None:
+        self.conversation = conversation
+        self.line = line
+        self._providers = providers
+        self._journal = journal
+        self._tasks: list[asyncio.Task[None]] = []
+        self._closed = False
+
+    @property
+    def call_id(self) -> uuid.UUID:
+        return self._journal.call_id
+
+    def open(self) -> None:
+        """Start talking: nothing here waits for a provider or the database."""
+        self._tasks = [
+            asyncio.create_task(self._write(), name="line"),
+            asyncio.create_task(self._connect(), name="ears"),
+        ]
+        self.conversation.open()
+
+    def take(self, message: Message) -> None:
+        """Take one message of the stream."""
+        match message:
+            case Media(payload=audio) if audio:
+                self.conversation.parts.hearing.frame(audio)
+            case Mark(name=name):
+                self.conversation.parts.playout.echoed(name)
+            case Dtmf():
+                self._journal.event("dtmf", {})
+            case _:
+                pass
+
+    def is_stuck(self) -> bool:
+        return self.line.stuck_s() > STUCK_S
+
+    async def written(self) -> None:
+        """Wait until the bot's side has ended the call, or the socket has broken."""
+        await asyncio.wait(self._tasks[:1])
+
+    async def aclose(self, reason: str) -> None:
+        """End the call whatever state it is in, and everything that runs for it."""
+        if self._closed:
+            return
+        self._closed = True
+        reason = self.line.end_reason or reason
+        self.conversation.observe(Heard.GONE)
+        self.conversation.parts.playout.close()
+        self.conversation.parts.hearing.close()
+        self._journal.finished(reason, failed=reason in FAILURES)
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self.conversation.parts.speaker.aclose()
+        for provider in (self._providers.ears, self._providers.mind, self._providers.voice):
+            await _let_go(provider)
+
+    async def _write(self) -> None:
+        # The socket broke: the reading side is about to learn of it too, and ends the session.
+        with contextlib.suppress(OSError, RuntimeError):
+            await self.line.run()
+
+    async def _connect(self) -> None:
+        hearing = self.conversation.parts.hearing
+        try:
+            await self._providers.ears.open(hearing.take)
+        except ProviderError as error:
+            self.conversation.caller_reports(Failed(error))
+        except Exception:  # the edge of a task
+            logger.exception("The recogniser did not open")
+            broken = ProviderError("stt", "did not open", reason="unavailable")
+            self.conversation.caller_reports(Failed(broken))
+
+
+FAILURES = frozenset({"provider_failure", "internal_error"})
+
+
+async def _let_go(provider: Any) -> None:
+    try:
+        async with asyncio.timeout(2):
+            await provider.aclose()
+    except Exception:  # a provider's fault at its end must not keep the others open
+        logger.exception("A provider did not close")

@@ -1,0 +1,1 @@
+"""Outgoing events: endpoints and their deliveries. Empty for now."""

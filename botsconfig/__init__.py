@@ -1,0 +1,1 @@
+"""Wiring only: settings, URLs, entry points and system checks."""

@@ -1,0 +1,113 @@
+"""System checks: what is wrong with the environment, by stable ids, in the operator's words."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from importlib.util import find_spec
+from typing import Any
+from urllib.parse import urlsplit
+
+from cryptography.fernet import Fernet
+from django.conf import settings
+from django.core.checks import CheckMessage, Error, Tags, Warning, register
+from django.core.exceptions import ImproperlyConfigured
+
+NEW_KEY = (
+    'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
+)
+# What uvicorn can speak WebSocket with; without one it answers every stream with a 404.
+WEBSOCKET_LIBRARY = "websockets"
+
+
+@register(Tags.security)
+def secret_key_is_set(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    try:
+        present = bool(settings.SECRET_KEY)
+    except ImproperlyConfigured:
+        present = False
+    if present:
+        return []
+    return [
+        Error(
+            "SECRET_KEY is missing.",
+            hint="Set it to 50 random characters; sessions are signed with it.",
+            id="botsconfig.E001",
+        )
+    ]
+
+
+@register(Tags.security)
+def encryption_keys_work(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    if not settings.ENCRYPTION_KEYS:
+        return [
+            Error(
+                "ENCRYPTION_KEYS is missing: stream tokens and vendor keys cannot be stored.",
+                hint=f"Make one: {NEW_KEY}",
+                id="botsconfig.E002",
+            )
+        ]
+    broken = [n for n, key in enumerate(settings.ENCRYPTION_KEYS, 1) if not _is_fernet_key(key)]
+    return [
+        Error(
+            f"ENCRYPTION_KEYS: key {number} of {len(settings.ENCRYPTION_KEYS)} is not a key.",
+            hint=f"Each is 32 bytes in URL-safe base64, separated by commas. Make one: {NEW_KEY}",
+            id="botsconfig.E003",
+        )
+        for number in broken
+    ]
+
+
+def _is_fernet_key(key: str) -> bool:
+    try:
+        Fernet(key)
+    except ValueError:
+        return False
+    return True
+
+
+@register(Tags.urls)
+def public_url_reaches_us(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    url = urlsplit(settings.PUBLIC_URL)
+    if url.scheme not in ("http", "https") or not url.hostname or url.path or url.query:
+        return [
+            Error(
+                "PUBLIC_URL is not an origin.",
+                hint="The scheme and host that Twilio reaches: https://voice.example.com",
+                id="botsconfig.E004",
+            )
+        ]
+    if url.scheme != "https" and not settings.DEBUG:
+        return [
+            Error(
+                "PUBLIC_URL is not https: Twilio opens media streams over wss only.",
+                hint="Put TLS in front and name its origin, or set DEBUG=1 to try things out.",
+                id="botsconfig.E005",
+            )
+        ]
+    return []
+
+
+@register()
+def websocket_library_is_there(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    if find_spec(WEBSOCKET_LIBRARY) is not None:
+        return []
+    return [
+        Error(
+            f"The package {WEBSOCKET_LIBRARY} is missing: no call can open its media stream.",
+            hint="Install from the lock: make install",
+            id="botsconfig.E006",
+        )
+    ]
+
+
+@register(Tags.security, deploy=True)
+def test_providers_are_off(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    if not settings.ENABLE_TEST_PROVIDERS:
+        return []
+    return [
+        Warning(
+            "ENABLE_TEST_PROVIDERS is on: configs may name scripted providers.",
+            hint="They are for benchmarks and fault drills; unset it in production.",
+            id="botsconfig.W001",
+        )
+    ]

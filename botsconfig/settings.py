@@ -1,0 +1,253 @@
+"""Django's settings. Every value comes from the environment; ``.env.example`` lists the names.
+
+Any name may be given as NAME_FILE instead, a file that holds the value; a file that is missing
+stops the start. What is wrong with the values is said by the checks in ``botsconfig.checks``.
+"""
+
+from __future__ import annotations
+
+import os
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+import environ
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+
+env = environ.FileAwareEnv()
+_env_file = Path(os.environ.get("ENV_FILE") or BASE_DIR / ".env")
+if _env_file.exists():
+    env.read_env(str(_env_file))
+
+
+def _text(name: str, default: str = "") -> str:
+    # A secret in a file nearly always ends in a newline that is no part of it.
+    return str(env.str(name, default)).strip()
+
+
+def _texts(name: str, default: str = "") -> list[str]:
+    return [part.strip() for part in _text(name, default).split(",") if part.strip()]
+
+
+# --- what the operator says ---------------------------------------------------------------------
+
+DEBUG: bool = env.bool("DEBUG", False)
+SECRET_KEY = _text("SECRET_KEY")
+PUBLIC_URL = _text("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
+ENCRYPTION_KEYS = _texts("ENCRYPTION_KEYS")
+TWILIO_API_URL = _text("TWILIO_API_URL", "https://api.twilio.com").rstrip("/")
+ENABLE_TEST_PROVIDERS: bool = env.bool("ENABLE_TEST_PROVIDERS", False)
+DATABASE_URL = _text("DATABASE_URL")
+REDIS_URL = _text("REDIS_URL")
+LOG_LEVEL = _text("LOG_LEVEL", "INFO").upper()
+TASKS_IMMEDIATE: bool = env.bool("TASKS_IMMEDIATE", False)
+
+_public = urlsplit(PUBLIC_URL)
+STREAM_URL = f"{'wss' if _public.scheme == 'https' else 'ws'}://{_public.netloc}/media/twilio"
+ALLOWED_HOSTS = list(
+    dict.fromkeys(
+        [
+            *_texts("ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]" if DEBUG else ""),
+            *([_public.hostname] if _public.hostname else []),
+        ]
+    )
+)
+
+# --- the application ----------------------------------------------------------------------------
+
+INSTALLED_APPS = [
+    "django.contrib.admin",
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.sessions",
+    "django.contrib.messages",
+    "django.contrib.staticfiles",
+    "channels",
+    "rest_framework",
+    "drf_spectacular",
+    "drf_spectacular_sidecar",
+    "django_tasks",
+    "django_tasks_db",
+    "apps.core",
+    "apps.accounts",
+    "apps.bots",
+    "apps.webhooks",
+    "apps.calls",
+    "apps.gateway",
+    "apps.dashboard",
+    "apps.simulator",
+    # Checks and commands of the whole; after the apps, so that theirs come first.
+    "botsconfig",
+]
+
+MIDDLEWARE = [
+    "apps.core.middleware.RequestIdMiddleware",
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+]
+
+ROOT_URLCONF = "botsconfig.urls"
+WSGI_APPLICATION = "botsconfig.wsgi.application"
+ASGI_APPLICATION = "botsconfig.asgi.application"
+# A redirect loses a POST's body and breaks Twilio's signature: both spellings are routed instead.
+APPEND_SLASH = False
+DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+            ]
+        },
+    }
+]
+
+LANGUAGE_CODE = "en-us"
+TIME_ZONE = "UTC"
+USE_TZ = True
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- accounts -----------------------------------------------------------------------------------
+
+AUTH_USER_MODEL = "accounts.User"
+LOGIN_URL = "admin:login"
+AUTH_PASSWORD_VALIDATORS = [
+    {"NAME": f"django.contrib.auth.password_validation.{name}"}
+    for name in (
+        "UserAttributeSimilarityValidator",
+        "MinimumLengthValidator",
+        "CommonPasswordValidator",
+        "NumericPasswordValidator",
+    )
+]
+
+# --- storage ------------------------------------------------------------------------------------
+
+
+def _sqlite(path: Path | str) -> dict[str, Any]:
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": path,
+        "OPTIONS": {
+            # Readers never wait for the writer, and a writer waits for its turn at BEGIN, where
+            # waiting works, rather than at its first write, where SQLite gives up at once.
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+        },
+    }
+
+
+def _database() -> dict[str, Any]:
+    if not DATABASE_URL:
+        return _sqlite(BASE_DIR / "var" / "db.sqlite3")
+    found: dict[str, Any] = env.db_url_config(DATABASE_URL)
+    if found["ENGINE"].endswith("sqlite3"):
+        return _sqlite(found["NAME"])
+    # Under ASGI every request has a thread of its own, so a connection kept per thread would be
+    # lost, not reused: the pool is the way to keep them. Without it each request connects anew.
+    if find_spec("psycopg_pool") is not None:
+        found.setdefault("OPTIONS", {}).setdefault("pool", {"min_size": 1, "max_size": 16})
+    return found
+
+
+# SQLite makes its file, but not the folder.
+(BASE_DIR / "var").mkdir(exist_ok=True)
+DATABASES = {"default": _database()}
+
+if REDIS_URL:
+    CACHES = {
+        "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+    }
+    CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
+        "default": {
+            "BACKEND": "channels_redis.core.RedisChannelLayer",
+            "CONFIG": {"hosts": [REDIS_URL]},
+        }
+    }
+else:
+    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
+
+_tasks_backend = (
+    "django_tasks.backends.immediate.ImmediateBackend"
+    if TASKS_IMMEDIATE
+    else "django_tasks_db.DatabaseBackend"
+)
+TASKS = {"default": {"BACKEND": _tasks_backend}}
+
+# --- static files: out of the packages themselves, so that no build step comes before a start ----
+
+STATIC_URL = "/static/"
+WHITENOISE_USE_FINDERS = True
+# Looking for a file at every request is for those who edit it.
+WHITENOISE_AUTOREFRESH = False
+
+# --- HTTPS --------------------------------------------------------------------------------------
+
+CSRF_TRUSTED_ORIGINS = [PUBLIC_URL] if _public.scheme in ("http", "https") else []
+SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = not DEBUG
+SECURE_HSTS_SECONDS = 0 if DEBUG else 30 * 24 * 3600
+SECURE_HSTS_INCLUDE_SUBDOMAINS = not DEBUG
+SILENCED_SYSTEM_CHECKS = [
+    # Redirecting to https is the proxy's work, where TLS ends; see APPEND_SLASH for why not here.
+    "security.W008",
+    # Entering a domain into browsers' preload lists is for its owner to decide.
+    "security.W021",
+]
+
+# --- the API ------------------------------------------------------------------------------------
+
+REST_FRAMEWORK = {
+    "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.authentication.ApiKeyAuthentication"],
+    "DEFAULT_PERMISSION_CLASSES": ["apps.accounts.authentication.HasAccount"],
+    "DEFAULT_RENDERER_CLASSES": ["rest_framework.renderers.JSONRenderer"],
+    "DEFAULT_PARSER_CLASSES": ["apps.core.parsers.JsonParser"],
+    "DEFAULT_PAGINATION_CLASS": "apps.core.pagination.NewestFirstPagination",
+    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "EXCEPTION_HANDLER": "apps.core.handling.exception_handler",
+    "UNAUTHENTICATED_USER": None,
+    "TEST_REQUEST_DEFAULT_FORMAT": "json",
+}
+
+SPECTACULAR_SETTINGS = {
+    "TITLE": "botsconfig",
+    "VERSION": "1",
+    "DESCRIPTION": "Phone voice bots on Twilio: POST a bot, paste the TwiML you get back.",
+    "OAS_VERSION": "3.1.0",
+    "SERVE_INCLUDE_SCHEMA": False,
+    "SERVE_AUTHENTICATION": [],
+    "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
+    "COMPONENT_SPLIT_REQUEST": True,
+    "PREPROCESSING_HOOKS": ["apps.core.schema.one_spelling"],
+    "SWAGGER_UI_DIST": "SIDECAR",
+    "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
+    "SERVERS": [{"url": PUBLIC_URL}],
+}
+
+# --- logs: one line each, to stderr ---------------------------------------------------------------
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"()": "apps.core.logs.LineFormatter"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
+    # Django's own handlers would print every record a second time.
+    "loggers": {"django": {"handlers": [], "level": LOG_LEVEL, "propagate": True}},
+}

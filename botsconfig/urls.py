@@ -1,0 +1,27 @@
+"""Every path of the HTTP side."""
+
+from __future__ import annotations
+
+from django.contrib import admin
+from django.urls import include, path, re_path
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+
+from apps.core import views
+from apps.core.routing import both
+
+urlpatterns = [
+    *both("healthz", views.healthz, name="healthz"),
+    *both("readyz", views.readyz, name="readyz"),
+    *both("schema", SpectacularAPIView.as_view(), name="schema"),
+    *both("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("", include("apps.bots.urls")),
+    path("", include("apps.calls.urls")),
+    path("admin/", admin.site.urls),
+    # Last: whatever no app knows. A view rather than handler404, which DEBUG replaces by a page.
+    re_path(r"", views.not_found),
+]
+
+handler400 = "apps.core.views.bad_request"
+handler403 = "apps.core.views.forbidden"
+handler404 = "apps.core.views.not_found"
+handler500 = "apps.core.views.server_error"

@@ -1,0 +1,67 @@
+"""People and things that tests of several apps share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+from pytest_django import Settings
+from rest_framework.test import APIClient
+
+from apps.accounts.models import Account
+from apps.accounts.services import account_create, api_key_create
+from apps.bots.document import draft_read
+from apps.bots.models import TwilioConfig
+from apps.bots.services import Author, config_create
+
+ApiFor = Callable[[Account], APIClient]
+
+BODY: dict[str, Any] = {
+    "name": "Front desk",
+    "config": {
+        "llm": {"provider": "scripted", "prompt": "You are the front desk."},
+        "tts": {"provider": "scripted"},
+        "stt": {"provider": "scripted"},
+    },
+}
+
+
+@pytest.fixture(autouse=True)
+def _tasks_run_at_once(settings: Settings) -> None:
+    settings.TASKS = {"default": {"BACKEND": "django_tasks.backends.immediate.ImmediateBackend"}}
+
+
+@pytest.fixture
+def account(db: None) -> Account:
+    """Ours."""
+    return account_create(name="Hotel")
+
+
+@pytest.fixture
+def stranger(db: None) -> Account:
+    """Another account, which must see nothing of ours."""
+    return account_create(name="Stranger")
+
+
+@pytest.fixture
+def api_for(db: None) -> ApiFor:
+    """A client with a new key of the account."""
+
+    def client(account: Account) -> APIClient:
+        _, secret = api_key_create(account=account)
+        return APIClient(headers={"authorization": f"Bearer {secret}"})
+
+    return client
+
+
+@pytest.fixture
+def api(api_for: ApiFor, account: Account) -> APIClient:
+    """Our own client."""
+    return api_for(account)
+
+
+@pytest.fixture
+def config(account: Account) -> TwilioConfig:
+    """A bot of ours, on scripted providers."""
+    return config_create(account=account, draft=draft_read(BODY), author=Author())
