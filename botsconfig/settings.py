@@ -7,6 +7,7 @@ stops the start. What is wrong with the values is said by the checks in ``botsco
 from __future__ import annotations
 
 import os
+import warnings
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -85,6 +86,7 @@ INSTALLED_APPS = [
 MIDDLEWARE = [
     "apps.core.middleware.RequestIdMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "apps.core.middleware.ChunkedBodyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
@@ -196,6 +198,8 @@ STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True
 # Looking for a file at every request is for those who edit it.
 WHITENOISE_AUTOREFRESH = False
+# Under ASGI Django warns that it reads such a file at once; they are small.
+warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous")
 
 # --- HTTPS --------------------------------------------------------------------------------------
 

@@ -16,6 +16,7 @@ urlpatterns = [
     *both("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
     path("", include("apps.bots.urls")),
     path("", include("apps.calls.urls")),
+    path("", include("apps.gateway.urls")),
     path("admin/", admin.site.urls),
     # Last: whatever no app knows. A view rather than handler404, which DEBUG replaces by a page.
     re_path(r"", views.not_found),

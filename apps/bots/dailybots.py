@@ -19,7 +19,6 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.bots.slots import declaration
-from apps.core.parsers import unstorable_refuse
 from apps.providers.base import Kind
 
 PROFILES = (
@@ -207,8 +206,6 @@ def _list(value: Any, path: str) -> list[Any]:
             value = json.loads(value)
         except (ValueError, RecursionError):
             raise _refuse(path, "A list, or a list as JSON text.") from None
-        # The parser of the request saw only a text.
-        unstorable_refuse(value, path)
     if not isinstance(value, list):
         raise _refuse(path, "A list, or a list as JSON text.")
     return value

@@ -15,6 +15,7 @@ from apps.core.parsers import unstorable_refuse
 from apps.core.serializers import (
     FlagField,
     NumberField,
+    PatternField,
     StrictSerializer,
     TextField,
     WholeNumberField,
@@ -112,8 +113,12 @@ class LlmSerializer(SlotSerializer):
         return tools
 
 
-_LANGUAGE = r"^[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*$"
-_LANGUAGE_ERROR: dict[str, Any] = {"invalid": "A language tag, such as en or de-CH."}
+def _language() -> PatternField:
+    return PatternField(
+        r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*",
+        expected="A language tag, such as en or de-CH.",
+        required=False,
+    )
 
 
 class TtsSerializer(SlotSerializer):
@@ -124,7 +129,7 @@ class TtsSerializer(SlotSerializer):
     provider = TextField(default=DEFAULT_PROVIDER, help_text="See GET /providers.")
     model = TextField(required=False, allow_blank=True, max_length=200)
     voice = TextField(required=False, allow_blank=True, max_length=200)
-    language = serializers.RegexField(_LANGUAGE, required=False, error_messages=_LANGUAGE_ERROR)
+    language = _language()
 
 
 class SttSerializer(SlotSerializer):
@@ -134,7 +139,7 @@ class SttSerializer(SlotSerializer):
 
     provider = TextField(default=DEFAULT_PROVIDER, help_text="See GET /providers.")
     model = TextField(required=False, allow_blank=True, max_length=200)
-    language = serializers.RegexField(_LANGUAGE, required=False, error_messages=_LANGUAGE_ERROR)
+    language = _language()
 
 
 class TurnsSerializer(StrictSerializer):

@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 from rest_framework import serializers
 
-from apps.core.serializers import FlagField, StrictSerializer, TextField
+from apps.core.serializers import FlagField, PatternField, StrictSerializer, TextField
 
 # What OpenAI and Anthropic both allow.
-_NAME = r"^[A-Za-z0-9_-]{1,64}$"
+_NAME = r"[A-Za-z0-9_-]{1,64}"
 # A header's name is a token (RFC 9110, 5.6.2); its value must not start another header.
 _HEADER_NAME = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]{1,200}")
 _HEADER_VALUE = re.compile(r"[^\r\n]*")
@@ -24,9 +24,7 @@ def _no_parameters() -> dict[str, Any]:
 class ToolSerializer(StrictSerializer):
     """A function the model may call. parameters: JSON Schema of its arguments."""
 
-    name = serializers.RegexField(
-        _NAME, error_messages={"invalid": "Up to 64 letters, digits, _ and -."}
-    )
+    name = PatternField(_NAME, expected="Up to 64 letters, digits, _ and -.")
     description = TextField(default="", allow_blank=True, max_length=4_000)
     parameters = serializers.DictField(default=_no_parameters)
 

@@ -29,10 +29,19 @@ RETRY_S = (0.5, 1.0, 2.0, 5.0)
 
 
 class JournalWriter:
-    """Owns one task and one thread; ``aclose`` writes the rest and ends both."""
+    """Owns one task and one thread; ``aclose`` writes the rest and ends both.
 
-    def __init__(self, write: Callable[[Sequence[Entry]], None] = entries_write) -> None:
+    write: stores a batch, in the thread. watch: sees every batch, on the loop.
+    """
+
+    def __init__(
+        self,
+        write: Callable[[Sequence[Entry]], None] = entries_write,
+        *,
+        watch: Callable[[Sequence[Entry]], None] | None = None,
+    ) -> None:
         self._write = write
+        self._watch = watch
         self._queue: list[Entry] = []
         self._dropped = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
@@ -58,10 +67,14 @@ class JournalWriter:
         self._thread.shutdown(wait=False)
 
     async def _run(self) -> None:
-        while not self._closing.is_set():
+        while True:
+            # Asked before the flush: what was recorded before the close is in it.
+            closing = self._closing.is_set()
+            await self._flush()
+            if closing:
+                return
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._closing.wait(), FLUSH_S)
-            await self._flush()
 
     async def _flush(self) -> None:
         if self._dropped:
@@ -69,6 +82,8 @@ class JournalWriter:
             self._dropped = 0
         while self._queue:
             batch = self._queue[:BATCH]
+            if self._watch is not None:
+                self._watch(batch)
             await self._store(batch)
             del self._queue[: len(batch)]
 
@@ -80,9 +95,8 @@ class JournalWriter:
                 return
             except Exception:  # the edge of a task
                 logger.exception("Writing the journal failed", extra={"entries": len(batch)})
-            if pause is None or self._closing.is_set():
-                break
-            await asyncio.sleep(pause)
+            if pause is not None:
+                await asyncio.sleep(pause)
         # One entry that can never be written must not take the others with it.
         for entry in batch:
             try:

@@ -9,15 +9,22 @@ from rest_framework import serializers
 from apps.calls.models import Call, CallEvent, Turn
 
 
-class StagesSerializer(serializers.Serializer[Any]):
-    """The parts of the gap before an answer, in ms; they add up to latency_ms."""
+def _stage(help_text: str) -> serializers.FloatField:
+    return serializers.FloatField(required=False, help_text=help_text)
 
-    endpointing = serializers.FloatField(help_text="End of speech to the end of the turn.")
-    transcription = serializers.FloatField(help_text="To the transcript.")
-    model = serializers.FloatField(help_text="To the model's first token.")
-    sentence = serializers.FloatField(help_text="To the first whole sentence.")
-    voice = serializers.FloatField(help_text="To the voice's first audio.")
-    line = serializers.FloatField(help_text="To the first audio sent.")
+
+class StagesSerializer(serializers.Serializer[Any]):
+    """The parts of the gap before an answer, in ms; they add up to latency_ms.
+
+    A stage that this answer did not go through is left out.
+    """
+
+    endpointing = _stage("End of speech to the end of the turn.")
+    transcription = _stage("To the transcript.")
+    model = _stage("To the model's first token.")
+    sentence = _stage("To the first whole sentence.")
+    voice = _stage("To the voice's first audio.")
+    line = _stage("To the first audio sent.")
 
 
 class TurnSerializer(serializers.ModelSerializer[Turn]):

@@ -27,6 +27,7 @@ _NAMES = {
     405: "method-not-allowed-error",
     406: "not-acceptable-error",
     409: "conflict-error",
+    411: "length-required-error",
     412: "precondition-failed-error",
     413: "payload-too-large-error",
     415: "unsupported-media-type-error",

@@ -49,6 +49,6 @@ class LineFormatter(logging.Formatter):
         ]
         if current := request_id.get():
             extras.append(f"request_id={current}")
+        line = " ".join([at, record.levelname, record.name, record.message, *extras])
         # One record stays one line, whatever a client put into a path.
-        message = record.message.replace("\r", "\\r").replace("\n", "\\n")
-        return " ".join([at, record.levelname, record.name, message, *extras])
+        return line.replace("\r", "\\r").replace("\n", "\\n")

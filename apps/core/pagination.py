@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from django.utils.dateparse import parse_datetime
 from rest_framework.exceptions import NotFound, ValidationError
-from rest_framework.pagination import CursorPagination
+from rest_framework.pagination import Cursor, CursorPagination
 from rest_framework.request import Request
 
 if TYPE_CHECKING:
@@ -36,6 +37,14 @@ class NewestFirstPagination(CursorPagination):
         try:
             return super().paginate_queryset(queryset, request, view)
         except (NotFound, ValueError, OverflowError):
-            # DRF's 404 would say that the list does not exist, and it hands a cursor's made-up
-            # position to the database as it is.
+            # DRF's 404 would say that the list does not exist.
             raise ValidationError({"cursor": ["Take it from next or previous."]}) from None
+
+    def decode_cursor(self, request: Request) -> Cursor | None:
+        cursor = super().decode_cursor(request)
+        if cursor is not None and cursor.position is not None:
+            # DRF hands a made-up position to the database as it is.
+            at = parse_datetime(str(cursor.position))
+            if at is None or at.tzinfo is None:
+                raise ValueError("no position")
+        return cursor

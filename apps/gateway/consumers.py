@@ -107,8 +107,6 @@ class MediaSocket:
             raise Refused(POLICY_VIOLATION)
         line = StreamLine(started.stream_sid, send=self._send_text, clock=self._gateway.clock)
         session = self._gateway.open(admitted, started, line)
-        if session is None:
-            return
         reason = "internal_error"
         try:
             await self._gateway.register(session)

@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 import uuid
 
 from django.conf import settings
 
+from apps.bots.selectors import Admission
 from apps.calls.journal import JournalWriter
 from apps.core import health
 from apps.gateway.admission import Admitted, Gate
-from apps.gateway.building import ProviderMissing, providers_of, settings_of
+from apps.gateway.building import ProviderMissing, Providers, providers_of, settings_of
 from apps.gateway.line import StreamLine
-from apps.gateway.session import Session, journal_of
+from apps.gateway.metrics import CALLS_LIVE, entries_count, lag_measure
+from apps.gateway.session import CallJournal, Session, journal_of
 from apps.gateway.toolbox import CallToolbox
+from apps.gateway.unavailable import unavailable
 from apps.providers.silero import BatchedSilero
 from apps.telephony.streams import Started
 from apps.voice import supervision
@@ -23,6 +25,7 @@ from apps.voice.assembly import Surroundings, assemble
 from apps.voice.clock import LoopClock
 from apps.voice.ports import ProviderError
 from apps.voice.production import Services
+from apps.voice.turns import Heard
 
 logger = logging.getLogger(__name__)
 
@@ -33,40 +36,42 @@ class Gateway:
     def __init__(self) -> None:
         self.clock = LoopClock(asyncio.get_running_loop())
         self.gate = Gate()
-        self.journal = JournalWriter()
+        self.journal = JournalWriter(watch=entries_count)
         self.detector = BatchedSilero()
         self.sessions: dict[uuid.UUID, Session] = {}
         self.draining = False
-        self._supervisor = asyncio.create_task(self._supervise(), name="supervisor")
+        self._watchers = [
+            asyncio.create_task(self._supervise(), name="supervisor"),
+            asyncio.create_task(lag_measure(), name="lag"),
+        ]
 
-    def open(self, admitted: Admitted, started: Started, line: StreamLine) -> Session | None:
-        """Start the conversation of an admitted stream; None if its providers cannot run here."""
+    def open(self, admitted: Admitted, started: Started, line: StreamLine) -> Session:
+        """Start the conversation of an admitted stream.
+
+        A bot whose providers cannot run here says so with a stock sentence, and hangs up.
+        """
         admission = admitted.admission
         journal = journal_of(self.journal, admission, started)
         journal.began_now(admission, started.call_sid)
-        try:
-            providers = providers_of(admission, test_providers=settings.ENABLE_TEST_PROVIDERS)
-        except (ProviderMissing, ProviderError) as missing:
-            logger.error("A call's provider is missing", extra={"missing": str(missing)})
-            journal.event("provider.missing", {"provider": str(missing)})
-            journal.finished("provider_missing", failed=True)
-            return None
+        providers = _providers(admission, journal)
+        parts = providers or unavailable()
         talk = settings_of(admission.document)
         conversation = assemble(
             talk,
             around=Surroundings(self.clock, self.detector, line, journal),
-            services=Services(providers.mind, providers.voice, CallToolbox(talk.tools)),
-            transcriber=providers.ears,
+            services=Services(parts.mind, parts.voice, CallToolbox(talk.tools)),
+            transcriber=parts.ears,
             clips=admitted.clips,
         )
-        session = Session(conversation, line=line, providers=providers, journal=journal)
-        session.open()
+        session = Session(conversation, line=line, providers=parts, journal=journal)
+        session.open(Heard.GIVE_UP if providers is None else None)
         return session
 
     async def register(self, session: Session) -> None:
         """Make this stream the call's own: the newest wins, an older one is closed."""
         before = self.sessions.pop(session.call_id, None)
         self.sessions[session.call_id] = session
+        CALLS_LIVE.set(len(self.sessions))
         if before is not None:
             before.line.hang_up("replaced")
             await before.aclose("replaced")
@@ -74,12 +79,13 @@ class Gateway:
     def forget(self, session: Session) -> None:
         if self.sessions.get(session.call_id) is session:
             del self.sessions[session.call_id]
+            CALLS_LIVE.set(len(self.sessions))
 
     async def aclose(self) -> None:
         """End every call, then write down what is left to write."""
-        self._supervisor.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._supervisor
+        for watcher in self._watchers:
+            watcher.cancel()
+        await asyncio.gather(*self._watchers, return_exceptions=True)
         for session in list(self.sessions.values()):
             await session.aclose("shutdown")
         self.sessions.clear()
@@ -102,6 +108,15 @@ class Gateway:
         except Exception:  # one call's fault must not leave the others unwatched
             logger.exception("A call could not be looked after")
             session.line.hang_up("internal_error")
+
+
+def _providers(admission: Admission, journal: CallJournal) -> Providers | None:
+    try:
+        return providers_of(admission, test_providers=settings.ENABLE_TEST_PROVIDERS)
+    except (ProviderMissing, ProviderError) as missing:
+        logger.error("A call's provider is missing", extra={"missing": str(missing)})
+        journal.event("provider.missing", {"provider": str(missing)})
+        return None
 
 
 _gateways: dict[asyncio.AbstractEventLoop, Gateway] = {}

@@ -106,13 +106,19 @@ class Session:
     def call_id(self) -> uuid.UUID:
         return self._journal.call_id
 
-    def open(self) -> None:
-        """Start talking: nothing here waits for a provider or the database."""
+    def open(self, instead: Heard | None = None) -> None:
+        """Start talking: nothing here waits for a provider or the database.
+
+        instead: what has happened already, so that there is no use in a greeting.
+        """
         self._tasks = [
             asyncio.create_task(self._write(), name="line"),
             asyncio.create_task(self._connect(), name="ears"),
         ]
-        self.conversation.open()
+        if instead is None:
+            self.conversation.open()
+        else:
+            self.conversation.observe(instead)
 
     def take(self, message: Message) -> None:
         """Take one message of the stream."""

@@ -23,11 +23,15 @@ _QUOTE = re.compile(r"[\"“]([^\"”]{3,})[\"”]")
 _LABEL = re.compile(r"^(?P<label>[A-Z][\w '&/-]{1,30}):\s+(?P<value>\S.*)$")
 _ORDER = re.compile(
     r"^(?:please |always |never |first |then |finally |instead |otherwise |only |and |also )*"
-    r"(?:you(?:'re|’re)?\b|your (?:name|role|job|task|goal|tone|purpose|answers?|repl|responses?"
-    r"|style)|keep|answer|be|speak|say|talk|ask|use|do not|don't|don’t|avoid|respond|reply|greet"
+    r"(?:you(?:'re|’re)\b|you (?:are|must|should|will|shall|have|only|never|always|do not|don't"
+    r"|don’t|speak|answer|work|help|act|represent)"
+    r"|you can (?:use|call|look|help|book|transfer|access|answer)"
+    r"|your (?:name|role|job|task|goal|tone|purpose|answers?|repl(?:y|ies)|responses?|style)"
+    r"|keep|answer|be|speak|say|talk|ask|use|do not|don't|don’t|avoid|respond|reply|greet"
     r"|help|offer|tell|make sure|make it|remember|confirm|collect|transfer|hang up|end the|stay"
     r"|try to|explain|provide|give|follow|pretend|act|introduce|start|begin|assist|limit|ensure"
-    r"|let (?:the|them|him)|refuse|never|always|if|when (?:the|a|asked|someone|you)|output|write"
+    r"|let (?:the|them|him)|refuse|never|always|when (?:the|a|asked|someone|you)|output|write"
+    r"|if (?:the|an?|asked|someone|they|anyone|unsure|you (?:do|don't|don’t|cannot|can't|are))"
     r"|this is a (?:phone|voice)|call (?:the|a|this) (?:tool|function))\b",
     re.IGNORECASE,
 )

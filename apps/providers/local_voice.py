@@ -53,8 +53,8 @@ class LocalVoice:
         self._speed = float(settings.options.get("speed", 1.0))
 
     async def speak(self, text: str) -> AsyncIterator[bytes]:
-        if not text.strip():
-            return
+        if not any(character.isalnum() for character in text):
+            return  # the model would make a noise of mere punctuation
         _require()
         speech = _Speech(text, self._speed)
         while (piece := await _in_lane(speech.make)) is not None:

@@ -30,7 +30,7 @@ _STOP = frozenset(_EMPTY.split())
 _IDEAS = (
     "hours open hour close shut time when until opening closing late early schedule oclock",
     "day monday tuesday wednesday thursday friday saturday sunday weekend weekday today tomorrow",
-    "price cost fee charge dollar euro pound cent expensive cheap rate pay price quote free",
+    "price cost fee charge dollar euro pound cent expensive cheap rate pay price quote",
     "place where address locate location street road avenue boulevard lane direction find near "
     "nearby corner floor situated opposite beside based next behind downtown plaza",
     "booking appointment book reservation reserve slot",
@@ -57,6 +57,12 @@ _IDEAS = (
 
 
 _ENDINGS = (("ies", "y"), ("sses", "ss"), ("ing", ""), ("ed", ""), ("es", ""), ("s", ""))
+
+
+# Words that hint at an idea without telling it: "behind the building" is no address.
+_HINTS = "behind beside next near nearby opposite find corner floor long take last"
+_VAGUE = frozenset(_HINTS.split())
+_HINT = 0.6
 
 
 def stem(word: str) -> str:
@@ -104,9 +110,9 @@ def meaning(text: str) -> dict[str, float]:
         root = stem(word)
         idea = _IDEA_OF.get(root)
         if idea is not None:
-            found[idea] = 1.0
+            found[idea] = max(found.get(idea, 0.0), _HINT if word in _VAGUE else 1.0)
         if word not in _STOP:
-            found[root] = 0.6 if idea is not None else 1.0
+            found[root] = _HINT if idea is not None else 1.0
     lowered = text.lower()
     found.update({idea: 1.0 for pattern, idea in _PHRASES if pattern.search(lowered)})
     if "~day" in found:

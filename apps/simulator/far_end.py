@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 
 from websockets.asyncio.client import ClientConnection
@@ -45,7 +45,7 @@ class FarEnd:
         self.inspector = Inspector(stream_sid, now=clock.now)
         self.playout = Playout(clock, echo=self._echo, keep_audio=options.keep_audio)
         self.pace = Pace(clock)
-        self.echoes: deque[str] = deque()
+        self._echo_mark: Callable[[str], None] | None = None
         self.ended_by = ""
         self.deaf_until_s = float("-inf")
         self._watch = Watch(clock, observer)
@@ -55,9 +55,10 @@ class FarEnd:
     def start_s(self) -> float:
         return self._watch.start_s
 
-    def start(self) -> float:
-        """Begin the call's own time. From now on the server may send."""
+    def start(self, *, echo: Callable[[str], None]) -> float:
+        """Begin the call's own time. From now on the server may send, and ``echo`` marks."""
         self.inspector.started = True
+        self._echo_mark = echo
         return self._watch.start()
 
     def end(self, by: str) -> None:
@@ -136,8 +137,8 @@ class FarEnd:
 
     def _echo(self, name: str) -> None:
         self._watch.marks += 1
-        self.echoes.append(name)
-        self.pace.wake()
+        if self._echo_mark is not None:
+            self._echo_mark(name)
 
 
 class Watch:

@@ -46,8 +46,8 @@ def failure(record: CallRecord) -> str:
     """Say why the call counts as failed; empty if it does not."""
     if record.close_code == _POLICY_VIOLATION:
         return (
-            "The server closed the stream with 1008: it does not admit it. Its account's Twilio auth "
-            "token may be another (--auth-token), or the bot's stream token was just rotated."
+            "The server closed the stream with 1008: it does not admit it. Its account's Twilio "
+            "auth token may be another (--auth-token), or the bot's token was just rotated."
         )
     if record.ended_by == "server" and record.close_code not in (1_000, 1_001):
         return f"The server broke the stream off (close code {record.close_code})."

@@ -38,7 +38,7 @@ class AwaitBot:
     """Wait until the bot has talked and then been silent for ``quiet_s``.
 
     A bot that does not begin within ``start_within_s`` is waited for no longer; one that does not
-    end within ``timeout_s`` neither.
+    end within ``timeout_s`` neither. Silence that a bot sends as audio counts as talking.
     """
 
     quiet_s: float = 1.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hmac
 from datetime import timedelta
 from typing import Any
 
@@ -9,7 +10,6 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
-from apps.accounts import services
 from apps.accounts.models import Account, ApiKey
 from apps.accounts.services import api_key_create, api_key_revoke, api_key_verify
 
@@ -88,10 +88,13 @@ def test_it_notes_the_use_of_a_key_once_in_a_while(
 
 
 def test_it_compares_for_an_unknown_prefix_too(db: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    compared: list[tuple[str, str]] = []
-    real = services.hmac.compare_digest
-    monkeypatch.setattr(
-        services.hmac, "compare_digest", lambda a, b: compared.append((a, b)) or real(a, b)
-    )
+    compared: list[str | bytes] = []
+    real = hmac.compare_digest
+
+    def compare(left: Any, right: Any) -> bool:
+        compared.append(left)
+        return bool(real(left, right))
+
+    monkeypatch.setattr(hmac, "compare_digest", compare)
     assert api_key_verify("bc_0123456789ab_" + "x" * 43) is None
     assert len(compared) == 1

@@ -30,9 +30,7 @@ def test_a_complaint_about_the_whole_is_the_bodys() -> None:
 
 @pytest.mark.parametrize("debug", [True, False])
 @pytest.mark.parametrize("path", ["/nowhere", "/twilio-config/1", "/", "/healthz/x/"])
-def test_an_unknown_path_is_answered_in_json(
-    settings: Settings, path: str, debug: bool
-) -> None:
+def test_an_unknown_path_is_answered_in_json(settings: Settings, path: str, debug: bool) -> None:
     settings.DEBUG = debug
     answer = Client().get(path)
     assert answer.status_code == 404
@@ -73,6 +71,15 @@ def test_a_bug_is_a_500_that_says_nothing_but_is_logged(
     assert answer.json()["error"] == "server-error"
     assert "secret" not in answer.content.decode()
     assert any(record.exc_info for record in caplog.records)
+
+
+def test_test_clients_hear_of_a_bug(api: APIClient, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken() -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr(viewsets, "catalogue_present", broken)
+    with pytest.raises(RuntimeError):
+        api.get("/providers")
 
 
 def test_djangos_own_failures_wear_the_envelope() -> None:

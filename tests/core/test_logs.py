@@ -7,7 +7,7 @@ import sys
 
 import pytest
 
-from apps.core.logs import BLOT, LineFormatter, redact
+from apps.core.logs import BLOT, LineFormatter, redact, request_id
 
 
 @pytest.mark.parametrize(
@@ -38,13 +38,16 @@ def test_a_record_is_one_line_with_its_extras() -> None:
     record = logging.makeLogRecord(
         {"name": "apps.x", "levelname": "INFO", "msg": "A call\nended", "call": "CA1"}
     )
+    request_id.set("order-1")
     line = LineFormatter().format(record)
-    assert line.endswith("INFO apps.x A call\\nended call=CA1")
+    assert line.endswith("INFO apps.x A call\\nended call=CA1 request_id=order-1")
 
 
 def test_a_traceback_is_blotted_too() -> None:
     try:
         raise ValueError("Bearer abcdef")
     except ValueError:
-        record = logging.makeLogRecord({"msg": "Failed", "exc_info": sys.exc_info()})
+        record = logging.makeLogRecord(
+            {"name": "apps.x", "msg": "Failed", "exc_info": sys.exc_info()}
+        )
     assert "abcdef" not in LineFormatter().format(record)

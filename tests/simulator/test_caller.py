@@ -27,7 +27,7 @@ def test_every_frame_is_whole(frame_ms: int) -> None:
 def test_the_track_is_what_the_frames_carried() -> None:
     caller = CallerAudio()
     sent = [caller.next_payload() for _ in range(7)]
-    caller.say(Speech.of(tone(130)))
+    caller.say(Speech.of(g711.SILENCE * 400 + tone(130)))
     sent += [caller.next_payload() for _ in range(120)]
     assert caller.track() == b"".join(map(base64.b64decode, sent))
 

@@ -65,6 +65,16 @@ def test_what_comes_after_a_clear_is_played_at_once(far: Far) -> None:
     assert (first.end_s, first.cut, second.start_s) == (101.0, True, 101.0)
 
 
+def test_a_mark_after_a_clear_does_not_wait_for_the_time_of_one_before_it(far: Far) -> None:
+    far.playout.media(tone(5_000))
+    far.playout.mark("flushed")
+    far.playout.clear()
+    far.playout.media(tone(100))
+    far.playout.mark("next")
+    far.clock.advance(10)
+    assert far.echoes == [("flushed", 0.0), ("next", 0.1)]
+
+
 def test_more_than_ten_minutes_is_discarded(far: Far) -> None:
     minute = b"\x00" * 480_000
     arrivals = [far.playout.media(minute) for _ in range(11)]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import signal
 import subprocess
 import sys
 from argparse import ArgumentParser
@@ -16,6 +18,7 @@ from botsconfig.demo import demo_ensure, welcome
 from botsconfig.management.commands.serve import server_config
 
 WORKER_PATIENCE_S = 10
+PR_SET_PDEATHSIG = 1  # linux/prctl.h
 
 
 class Command(BaseCommand):
@@ -33,6 +36,9 @@ class Command(BaseCommand):
         server = Announced(server_config(host="127.0.0.1", port=port))
         server.announcement = welcome(demo, port=port)
         worker = self._worker()
+        # uvicorn passes a signal on when it has shut down; by default this one would end the
+        # process there and then, and leave the worker behind.
+        signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
         try:
             server.run()
         except KeyboardInterrupt:
@@ -48,6 +54,7 @@ class Command(BaseCommand):
         return subprocess.Popen(
             [sys.executable, str(settings.BASE_DIR / "manage.py"), "db_worker", "--no-reload"],
             start_new_session=True,
+            preexec_fn=_die_with_parent,
         )
 
 
@@ -61,6 +68,12 @@ class Announced(uvicorn.Server):
         if self.started:
             sys.stdout.write(self.announcement)
             sys.stdout.flush()
+
+
+def _die_with_parent() -> None:
+    """Have the worker ended if this process is killed; only Linux knows how."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
 def _end(worker: subprocess.Popen[bytes]) -> None:

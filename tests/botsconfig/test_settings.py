@@ -1,0 +1,43 @@
+"""Settings and their example stay in step."""
+
+from __future__ import annotations
+
+import ast
+import io
+import re
+from pathlib import Path
+
+from django.conf import settings
+from django.core.management import call_command
+
+ROOT = Path(__file__).resolve().parents[2]
+# Says where the example's copy lies, so it cannot stand in it.
+NOT_IN_A_FILE = {"ENV_FILE"}
+
+
+def _read() -> set[str]:
+    """The names that settings.py asks the environment for."""
+    tree = ast.parse((ROOT / "botsconfig" / "settings.py").read_text())
+    calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call) and node.args]
+    readers = {"_text", "_texts", "bool", "get", "str", "int"}
+    names = [
+        call.args[0].value
+        for call in calls
+        if getattr(call.func, "attr", getattr(call.func, "id", "")) in readers
+        and isinstance(call.args[0], ast.Constant)
+    ]
+    return {name for name in names if isinstance(name, str)} - NOT_IN_A_FILE
+
+
+def test_every_name_stands_in_the_example() -> None:
+    example = (ROOT / ".env.example").read_text()
+    assert set(re.findall(r"^([A-Z_]+)=", example, re.MULTILINE)) == _read()
+
+
+def test_the_stream_url_is_the_wss_twin() -> None:
+    assert settings.PUBLIC_URL == "https://voice.example.com"
+    assert settings.STREAM_URL == "wss://voice.example.com/media/twilio"
+
+
+def test_models_and_migrations_agree(db: None) -> None:
+    call_command("makemigrations", check=True, dry_run=True, stdout=io.StringIO())

@@ -1,0 +1,97 @@
+"""The admin site: shows no secrets, changes state only through services."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.test import Client
+
+from apps.accounts.models import Account, ApiKey, User
+from apps.accounts.services import api_key_create, api_key_verify
+from apps.bots.document import draft_read
+from apps.bots.models import TwilioConfig
+from apps.bots.services import Author, config_create
+from tests.conftest import BODY
+
+
+@pytest.fixture
+def operator(db: None) -> Client:
+    client = Client()
+    client.force_login(User.objects.create(username="operator", is_staff=True, is_superuser=True))
+    return client
+
+
+def _configs(account: Account, count: int) -> None:
+    for _ in range(count):
+        config_create(account=account, draft=draft_read(BODY), author=Author())
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["accounts/account", "accounts/apikey", "accounts/user", "bots/twilioconfig"],
+)
+def test_every_list_opens(operator: Client, config: TwilioConfig, path: str) -> None:
+    api_key_create(account=config.account)
+    assert operator.get(f"/admin/{path}/").status_code == 200
+
+
+def test_the_list_of_bots_costs_the_same_for_many(
+    operator: Client, account: Account, django_assert_max_num_queries: Any
+) -> None:
+    _configs(account, 20)
+    with django_assert_max_num_queries(8):
+        operator.get("/admin/bots/twilioconfig/")
+
+
+def test_a_bot_shows_its_twiml_and_can_not_be_edited(
+    operator: Client, config: TwilioConfig
+) -> None:
+    path = f"/admin/bots/twilioconfig/{config.id}/change/"
+    page = operator.get(path)
+    assert "&lt;Stream" in page.content.decode()
+    assert operator.post(path, {"name": "Changed"}).status_code == 403
+    assert operator.post(path.replace("change", "delete"), {"post": "yes"}).status_code == 403
+
+
+def test_a_new_key_is_shown_once(operator: Client, account: Account) -> None:
+    form = {"account": str(account.id), "name": "script", "expires_at_0": "", "expires_at_1": ""}
+    page = operator.post("/admin/accounts/apikey/add/", form, follow=True)
+    secret = page.content.decode().partition("shown this once: ")[2].partition("<")[0]
+    assert api_key_verify(secret) == ApiKey.objects.get()
+    assert secret not in operator.get("/admin/accounts/apikey/").content.decode()
+
+
+def test_a_key_is_revoked_by_the_action(operator: Client, account: Account) -> None:
+    key, secret = api_key_create(account=account)
+    form = {"action": "revoke", "_selected_action": [str(key.pk)]}
+    operator.post("/admin/accounts/apikey/", form)
+    assert api_key_verify(secret) is None
+
+
+def _account_form(**changes: str) -> dict[str, str]:
+    inline = {f"memberships-{name}_FORMS": "0" for name in ("TOTAL", "INITIAL")}
+    return {"name": "Hotel", "max_live_calls": "7", **inline, **changes}
+
+
+def test_an_auth_token_is_set_but_never_shown(operator: Client, account: Account) -> None:
+    path = f"/admin/accounts/account/{account.id}/change/"
+    operator.post(path, _account_form(new_twilio_auth_token="0123456789abcdef"))
+    account.refresh_from_db()
+    assert account.twilio_auth_token == "0123456789abcdef"
+    assert "0123456789abcdef" not in operator.get(path).content.decode()
+
+
+def test_an_empty_auth_token_keeps_the_old_one(operator: Client, account: Account) -> None:
+    account.twilio_auth_token = "0123456789abcdef"
+    account.save()
+    operator.post(f"/admin/accounts/account/{account.id}/change/", _account_form())
+    account.refresh_from_db()
+    assert account.max_live_calls == 7
+    assert account.twilio_auth_token == "0123456789abcdef"
+
+
+def test_a_visitor_is_asked_to_log_in(client: Client, db: None) -> None:
+    answer = client.get("/admin/bots/twilioconfig/")
+    assert answer.status_code == 302
+    assert "/admin/login/" in answer["Location"]

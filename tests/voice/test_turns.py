@@ -1,0 +1,61 @@
+"""The turn policy as a table: what must hold of every row."""
+
+from __future__ import annotations
+
+import pytest
+
+from apps.voice.turns import TRANSITIONS, Do, Heard, Phase, advance
+
+SPEAKING = (Phase.SPEAKING, Phase.PARTING)
+
+
+@pytest.mark.parametrize("phase", [phase for phase in Phase if phase is not Phase.ENDED])
+def test_every_phase_can_end(phase: Phase) -> None:
+    after, actions = advance(phase, Heard.GONE)
+    assert after is Phase.ENDED
+    assert Do.CANCEL_REPLY in actions
+
+
+@pytest.mark.parametrize("heard", list(Heard))
+def test_nothing_happens_after_the_end(heard: Heard) -> None:
+    assert advance(Phase.ENDED, heard) == (Phase.ENDED, ())
+
+
+@pytest.mark.parametrize("phase", SPEAKING)
+def test_a_speaking_bot_falls_silent_before_anything_else(phase: Phase) -> None:
+    _, actions = advance(phase, Heard.SPEECH_STARTED)
+    assert actions[:2] == (Do.CANCEL_REPLY, Do.CLEAR_PLAYBACK)
+
+
+def test_nothing_interrupts_the_last_words() -> None:
+    assert advance(Phase.CLOSING, Heard.SPEECH_STARTED) == (Phase.CLOSING, ())
+    assert advance(Phase.CLOSING, Heard.TIME_UP) == (Phase.CLOSING, ())
+
+
+def test_an_unknown_pair_changes_nothing() -> None:
+    assert advance(Phase.LISTENING, Heard.PLAYBACK_ENDED) == (Phase.LISTENING, ())
+
+
+@pytest.mark.parametrize(("phase", "heard"), sorted(TRANSITIONS, key=str))
+def test_leaving_what_makes_a_reply_cancels_or_has_heard_it(phase: Phase, heard: Heard) -> None:
+    after, actions = TRANSITIONS[phase, heard]
+    if phase is Phase.THINKING and after not in (Phase.SPEAKING, Phase.THINKING):
+        assert Do.CANCEL_REPLY in actions or heard is Heard.BOT_LEFT
+
+
+@pytest.mark.parametrize(
+    "phase", [phase for phase in Phase if phase not in (Phase.CLOSING, Phase.PARTING, Phase.ENDED)]
+)
+def test_time_is_up_in_every_phase(phase: Phase) -> None:
+    after, actions = advance(phase, Heard.TIME_UP)
+    assert after is Phase.CLOSING
+    assert actions[-1] is Do.SAY_TIME_UP
+
+
+def test_every_phase_can_be_reached() -> None:
+    reached = {after for after, _ in TRANSITIONS.values()} | {Phase.LISTENING}
+    assert reached == set(Phase)
+
+
+def test_every_action_is_used() -> None:
+    assert {action for _, actions in TRANSITIONS.values() for action in actions} == set(Do)
