@@ -44,6 +44,8 @@ DATABASE_URL = _text("DATABASE_URL")
 REDIS_URL = _text("REDIS_URL")
 LOG_LEVEL = _text("LOG_LEVEL", "INFO").upper()
 TASKS_IMMEDIATE: bool = env.bool("TASKS_IMMEDIATE", False)
+# The local models take two seconds and 350 MB to load: before the first call, or in it.
+WARM_UP: bool = env.bool("WARM_UP", DEBUG)
 
 _public = urlsplit(PUBLIC_URL)
 STREAM_URL = f"{'wss' if _public.scheme == 'https' else 'ws'}://{_public.netloc}/media/twilio"

@@ -7,9 +7,11 @@ import logging
 from collections.abc import Awaitable, Callable
 from typing import Any
 
+from django.conf import settings
+
 from apps.gateway.runtime import gateway, gateway_close
 from apps.gateway.stock import stock_clips
-from apps.providers import registry
+from apps.providers import registry, workers
 
 logger = logging.getLogger(__name__)
 
@@ -27,6 +29,7 @@ async def lifespan(
             await send({"type": "lifespan.startup.complete"})
         elif event["type"] == "lifespan.shutdown":
             await gateway_close()
+            await asyncio.to_thread(workers.shutdown)
             await send({"type": "lifespan.shutdown.complete"})
             return
 
@@ -34,6 +37,8 @@ async def lifespan(
 async def _start() -> None:
     gateway()
     await asyncio.to_thread(stock_clips)
+    if not settings.WARM_UP:
+        return
     try:
         await registry.warm_up()
     except Exception:  # a model that does not load must not keep the server from starting

@@ -14,6 +14,7 @@ DECLARATIONS = (
         extra="local",
         modules=("moonshine_voice",),
         factory="apps.providers.local_ears:LocalTranscriber",
+        warm_up="apps.providers.local_ears:warm_up",
     ),
     Declaration(
         kind="llm",
@@ -77,5 +78,6 @@ DECLARATIONS = (
         extra="local",
         modules=("hibari",),
         factory="apps.providers.local_voice:LocalVoice",
+        warm_up="apps.providers.local_voice:warm_up",
     ),
 )

@@ -32,7 +32,6 @@ _MODEL_RATE = 16_000
 _PRE_ROLL = 800 * g711.BYTES_PER_MS
 # Longer speech is heard from its last half minute only; what came before is dropped.
 _LONGEST = 30_000 * g711.BYTES_PER_MS
-_PARTIAL_STEP = 700 * g711.BYTES_PER_MS
 _REST_S = 0.6
 _LEVEL_WINDOW = 200 * g711.BYTES_PER_MS
 _QUIETEST_DB = -55.0
@@ -68,35 +67,41 @@ def recognise(audio: bytes) -> str:
 class LocalTranscriber:
     """Implements ``voice.ports.Transcriber``: reads whole utterances, mostly while they pause.
 
-    A pause starts the reading, so that ``finish`` 0.3 s later usually finds it done. While speech
-    goes on and the lane is idle, what was said so far is read too, and delivered as a Partial.
+    A pause starts the reading, so that ``finish`` 0.2 s later finds it done or well under way, and
+    what it finds is a Partial. Nothing is read while speech goes on: all calls share one lane, and
+    such readings took two to three times the CPU and held up the finals of other calls.
     """
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._deliver: Callable[[TranscriptEvent], None] | None = None
+        self._closed = False
         self._recent = bytearray()
         self._open: _Utterance | None = None
         self._tasks: set[asyncio.Task[Any]] = set()
 
     async def open(self, deliver: Callable[[TranscriptEvent], None]) -> None:
         await warm_up()
-        self._deliver = deliver
+        if not self._closed:  # the caller may have hung up while the model was loading
+            self._deliver = deliver
 
     def hear(self, audio: bytes) -> None:
-        if self._open is None:
-            self._recent += audio
-            del self._recent[:-_PRE_ROLL]
+        if self._open is not None:
+            self._open.hear(audio)
             return
-        self._open.hear(audio)
-        if EARS.idle and self._open.wants_partial():
-            self._start(self._glance(self._open))
+        self._recent += audio
+        del self._recent[:-_PRE_ROLL]
 
     def begin(self, utterance: int) -> None:
+        if self._deliver is None:
+            return
+        if self._open is not None:
+            self._open.discard_draft()
         self._open = _Utterance(utterance, self._recent)
         self._recent = bytearray()
 
     def pause(self) -> None:
-        if self._open is not None and self._deliver is not None:
+        if self._open is not None:
+            self._open.discard_draft()
             self._open.silent_from = len(self._open.audio)
             self._open.draft = self._start(self._read(self._open))
 
@@ -106,13 +111,13 @@ class LocalTranscriber:
 
     def finish(self) -> None:
         utterance, self._open = self._open, None
-        if utterance is None or self._deliver is None:
+        if utterance is None:
             return
-        # The next utterance may have begun in the silence that ended this one.
-        self._recent = utterance.audio[utterance.silent_from :][-_PRE_ROLL:]
+        self._recent = utterance.silence()[-_PRE_ROLL:]
         self._start(self._conclude(utterance))
 
     async def aclose(self) -> None:
+        self._closed = True
         self._deliver = None
         self._open = None
         tasks = list(self._tasks)
@@ -120,20 +125,11 @@ class LocalTranscriber:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
 
-    def _start(self, work: Coroutine[Any, Any, Any]) -> asyncio.Task[Any]:
+    def _start(self, work: Coroutine[Any, Any, Result]) -> asyncio.Task[Result]:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         return task
-
-    async def _glance(self, utterance: _Utterance) -> None:
-        utterance.glanced()
-        try:
-            text = await _in_lane(recognise, bytes(utterance.audio))
-        except ProviderError:
-            return  # its end will be read again, and told if that fails
-        if text and self._open is utterance and utterance.draft is None:
-            self._tell(Partial(utterance.number, text))
 
     async def _read(self, utterance: _Utterance) -> str | ProviderError:
         try:
@@ -145,9 +141,10 @@ class LocalTranscriber:
         return text
 
     async def _conclude(self, utterance: _Utterance) -> None:
-        if utterance.draft is None:
-            utterance.draft = self._start(self._read(utterance))
-        found = await utterance.draft
+        found = await utterance.draft if utterance.draft is not None else None
+        if found is None or isinstance(found, ProviderError):
+            # What the lane refused during the pause it may take now.
+            found = await self._read(utterance)
         if isinstance(found, ProviderError):
             self._tell(TranscriptionFailed(utterance.number, found))
         else:
@@ -164,29 +161,26 @@ class _Utterance:
     def __init__(self, number: int, before: bytearray) -> None:
         self.number = number
         self.audio = before
-        self.silent_from = _LONGEST
+        self.silent_from: int | None = None  # where the pause began that lasts
         self.draft: asyncio.Task[str | ProviderError] | None = None
-        self._next_glance = len(before) + _PARTIAL_STEP
 
     def hear(self, audio: bytes) -> None:
         self.audio += audio
         excess = len(self.audio) - _LONGEST
         if excess > 0:
             del self.audio[:excess]
-            self.silent_from = max(0, self.silent_from - excess)
+            if self.silent_from is not None:
+                self.silent_from = max(0, self.silent_from - excess)
 
-    def wants_partial(self) -> bool:
-        return self.draft is None and len(self.audio) >= self._next_glance
-
-    def glanced(self) -> None:
-        """Wait longer the longer it gets, for every look reads the whole again."""
-        self._next_glance = len(self.audio) + max(_PARTIAL_STEP, len(self.audio) // 2)
+    def silence(self) -> bytearray:
+        """Return what came after the words: the next utterance may have begun in it."""
+        return bytearray() if self.silent_from is None else self.audio[self.silent_from :]
 
     def discard_draft(self) -> None:
         if self.draft is not None:
             self.draft.cancel()
             self.draft = None
-        self.silent_from = _LONGEST
+        self.silent_from = None
 
 
 async def _in_lane(job: Callable[..., Result], *args: Any) -> Result:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -68,7 +68,7 @@ class LocalResponder:
 
     async def reply(
         self, messages: Sequence[ChatMessage], tools: Sequence[Tool]
-    ) -> AsyncIterator[ModelEvent]:
+    ) -> AsyncGenerator[ModelEvent, None]:
         answer = self._answer(messages, tools)
         pieces = re.findall(r"\S+\s*", answer.text)
         for piece in pieces:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import functools
 import logging
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncGenerator, Callable
 from importlib.util import find_spec
 from typing import Any
 
@@ -52,7 +52,7 @@ class LocalVoice:
             raise ProviderError(_NAME, f"the only voice is {_VOICE}", reason="bad_request")
         self._speed = float(settings.options.get("speed", 1.0))
 
-    async def speak(self, text: str) -> AsyncIterator[bytes]:
+    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
         if not any(character.isalnum() for character in text):
             return  # the model would make a noise of mere punctuation
         _require()

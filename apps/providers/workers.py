@@ -42,9 +42,17 @@ class Lane:
         """Run ``job(*args)`` in the lane and return what it returns or raises.
 
         Cancelling the wait withdraws a job that has not started. One that has runs to its end and
-        its result is dropped: a model is never interrupted halfway. Raises LaneFull.
+        its result is dropped: a model is never interrupted halfway. Raises LaneFull, and
+        RuntimeError if the lane is shut down before the job's turn.
         """
-        return await asyncio.wrap_future(self._submit(job, *args))
+        try:
+            return await asyncio.wrap_future(self._submit(job, *args))
+        except asyncio.CancelledError:
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
+            # Nobody cancelled the wait: an answer is due, and will not come from this lane.
+            raise RuntimeError(f"{self.name} was shut down") from None
 
     def shutdown(self) -> None:
         """Withdraw what waits, wait for what runs, end the threads. The next job starts anew."""

@@ -20,6 +20,10 @@ from apps.voice.ports import (
 )
 from apps.voice.turns import Heard
 
+# The gate takes no window below its quiet level for speech; what is this far below it is not even
+# shown to the detector's network. The margin keeps the onsets of weak words in what it hears.
+SILENCE_MARGIN_DB = 6.0
+
 
 @dataclass(frozen=True, slots=True)
 class Words:
@@ -59,7 +63,7 @@ class Hearing:
         self.transcriber = transcriber
         self._clock = clock
         self._report = report
-        self._stream = detector.open(self._window)
+        self._stream = detector.open(self._window, silence_db=gate.quiet_db - SILENCE_MARGIN_DB)
         self._audio_ms = 0.0
         self._epoch = float("inf")  # when the audio's first byte was spoken, by the clock
         self.utterance = 0

@@ -219,7 +219,9 @@ class ActivityStream(Protocol):
 class ActivityDetector(Protocol):
     """Voice activity for all calls of the process."""
 
-    def open(self, deliver: Callable[[Window], None]) -> ActivityStream: ...
+    def open(self, deliver: Callable[[Window], None], *, silence_db: float) -> ActivityStream:
+        """Begin to watch a call. silence_db: what is quieter is no speech, and need not be asked
+        about."""
 
 
 # --- the line -----------------------------------------------------------------------------------

@@ -17,6 +17,9 @@ logger = logging.getLogger(__name__)
 # How long a hang-up waits for providers to let go.
 LET_GO_S = 5.0
 
+# Called in the task, not before: a task that is cancelled before it begins awaits nothing.
+Work = Callable[[], Coroutine[None, None, Outcome]]
+
 
 @dataclass(frozen=True, slots=True)
 class Clip:
@@ -55,12 +58,12 @@ class Speaker:
     ) -> None:
         """Ask the model and speak its answer while it is being made."""
         production = self._next("model", watch)
-        self._start(production, production.answer(messages, keep_tools))
+        self._start(production, lambda: production.answer(messages, keep_tools))
 
     def say(self, text: str, *, source: str) -> None:
         """Speak a text that exists already. source: what makes the bot say it."""
         production = self._next(source, Stopwatch(self._clock.now()))
-        self._start(production, production.say(text))
+        self._start(production, lambda: production.say(text))
 
     def play(self, clip: Clip, *, source: str) -> None:
         """Play a sentence whose audio is ready: it waits for nobody and cannot fail."""
@@ -98,11 +101,11 @@ class Speaker:
         self._production = Production(self._services, self._playout, self._clock, watch)
         return self._production
 
-    def _start(self, production: Production, work: Coroutine[None, None, Outcome]) -> None:
+    def _start(self, production: Production, work: Work) -> None:
         self._task = asyncio.create_task(self._run(production, work))
 
-    async def _run(self, production: Production, work: Coroutine[None, None, Outcome]) -> None:
-        outcome = await work
+    async def _run(self, production: Production, work: Work) -> None:
+        outcome = await work()
         # A provider may swallow its cancellation: what it ends with is nobody's business then.
         if self._production is production and self._task is asyncio.current_task():
             self._task = None

@@ -23,7 +23,7 @@ from apps.voice.clock import LoopClock
 
 # New calls a second while the load builds up: twenty times what a Twilio account dials by default.
 ARRIVALS = 20.0
-NOISE_DB = -50.0
+NOISE_DB = -60.0
 
 
 @dataclass(slots=True)

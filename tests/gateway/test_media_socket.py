@@ -7,7 +7,7 @@ import threading
 from typing import Any
 
 import pytest
-from asgiref.sync import sync_to_async
+from channels.db import database_sync_to_async
 
 from apps.accounts.models import Account
 from apps.accounts.services import account_update
@@ -21,12 +21,12 @@ from tests.gateway.conftest import BotWith, Phone, speech
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@sync_to_async
+@database_sync_to_async
 def calls() -> list[Call]:
     return list(Call.objects.all())
 
 
-@sync_to_async
+@database_sync_to_async
 def transcript() -> list[tuple[str, str]]:
     return [(turn.role, turn.text_heard) for turn in Turn.objects.order_by("id")]
 
@@ -89,7 +89,7 @@ async def test_a_stream_without_parameters_is_refused(running: Gateway, bot: Twi
 
 
 async def test_a_token_opens_only_its_own_bot(running: Gateway, bot_with: BotWith) -> None:
-    ours, other = await sync_to_async(bot_with)(), await sync_to_async(bot_with)()
+    ours, other = await database_sync_to_async(bot_with)(), await database_sync_to_async(bot_with)()
     phone = Phone(ours)
     phone.parameters["token"] = other.stream_token
     await phone.dial()
@@ -97,7 +97,7 @@ async def test_a_token_opens_only_its_own_bot(running: Gateway, bot_with: BotWit
 
 
 async def test_a_deleted_bot_takes_no_calls(running: Gateway, bot: TwilioConfig) -> None:
-    await sync_to_async(config_delete)(
+    await database_sync_to_async(config_delete)(
         account=bot.account, config_id=bot.id, guard=lambda version: True
     )
     phone = Phone(bot)
@@ -108,7 +108,7 @@ async def test_a_deleted_bot_takes_no_calls(running: Gateway, bot: TwilioConfig)
 async def test_an_unsigned_handshake_is_refused_where_the_account_can_check(
     running: Gateway, account: Account, bot: TwilioConfig
 ) -> None:
-    await sync_to_async(account_update)(
+    await database_sync_to_async(account_update)(
         account=account, name="Hotel", max_live_calls=1, twilio_auth_token="12345"
     )
     phone = Phone(bot)
@@ -162,7 +162,7 @@ async def test_the_newest_stream_of_a_call_replaces_the_one_before(
 async def test_another_accounts_stream_cannot_replace_ours(
     running: Gateway, bot: TwilioConfig, bot_with: BotWith, stranger: Account
 ) -> None:
-    theirs = await sync_to_async(bot_with)(owner=stranger)
+    theirs = await database_sync_to_async(bot_with)(owner=stranger)
     ours, forged = Phone(bot), Phone(theirs)
     await ours.dial()
     await ours.until("media")
@@ -229,7 +229,7 @@ async def test_a_socket_that_never_starts_is_closed(
 async def test_a_bot_whose_provider_is_missing_says_so_and_hangs_up(
     running: Gateway, bot_with: BotWith
 ) -> None:
-    phone = Phone(await sync_to_async(bot_with)(tts={"provider": "rime"}))
+    phone = Phone(await database_sync_to_async(bot_with)(tts={"provider": "rime"}))
     await phone.dial()
     while (message := await phone.message())["event"] != "close":
         pass
@@ -267,7 +267,7 @@ async def test_a_slow_query_holds_up_no_call_that_runs(
 async def test_a_provider_that_ignores_its_cancellation_holds_up_no_other_call(
     running: Gateway, bot: TwilioConfig, bot_with: BotWith
 ) -> None:
-    stuck = Phone(await sync_to_async(bot_with)(llm={"fault": "hang"}), call_sid="CA2")
+    stuck = Phone(await database_sync_to_async(bot_with)(llm={"fault": "hang"}), call_sid="CA2")
     await stuck.dial()
     await stuck.say(speech())
     phone = Phone(bot)

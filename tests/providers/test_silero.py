@@ -29,7 +29,7 @@ class Listener:
         self.windows: list[Window] = []
         self.wanted = wanted
         self.done = asyncio.Event()
-        self.stream = detector.open(self.take)
+        self.stream = detector.open(self.take, silence_db=-56.0)
 
     def take(self, window: Window) -> None:
         self.windows.append(window)
@@ -75,7 +75,7 @@ async def test_a_call_that_fails_on_a_window_leaves_the_others_their_ears(
     def broken(_window: Window) -> None:
         raise RuntimeError("broken")
 
-    detector.open(broken).push(SPEECH[:2_560])
+    detector.open(broken, silence_db=-56.0).push(SPEECH[:2_560])
     assert len(await heard(detector, SPEECH[:2_560])) == 10
 
 

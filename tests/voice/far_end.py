@@ -75,7 +75,7 @@ class Loudness:
         self._pending = bytearray()
         self._end_ms = 0.0
 
-    def open(self, deliver: Callable[[Window], None]) -> Loudness:
+    def open(self, deliver: Callable[[Window], None], *, silence_db: float) -> Loudness:
         self._deliver = deliver
         return self
 
