@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from django.contrib import admin
 from django.urls import include, path, re_path
+from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from apps.core import views
@@ -18,6 +19,9 @@ urlpatterns = [
     path("", include("apps.calls.urls")),
     path("", include("apps.gateway.urls")),
     path("admin/", admin.site.urls),
+    path("favicon.ico", views.favicon),
+    # A person who opens the address itself wants the dashboard.
+    path("", RedirectView.as_view(pattern_name="admin:index")),
     # Last: whatever no app knows. A view rather than handler404, which DEBUG replaces by a page.
     re_path(r"", views.not_found),
 ]

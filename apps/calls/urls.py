@@ -8,6 +8,7 @@ from apps.core.routing import both
 urlpatterns = [
     *both("calls", views.CallViewSet.as_view({"get": "list"}), name="calls"),
     *both("calls/<uuid:pk>", views.CallViewSet.as_view({"get": "retrieve"}), name="call"),
+    *both("twilio/voice/<uuid:config_id>", views.voice, name="voice"),
     *both("twilio/after-stream", views.after_stream, name="after-stream"),
     *both("twilio/stream-status", views.stream_status, name="stream-status"),
 ]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from typing import Any
 
+from django.conf import settings
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -15,12 +16,15 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.serializers import BaseSerializer
 
 from apps.accounts.authentication import account_of
+from apps.bots.selectors import twilio_config_by_id
+from apps.bots.twiml import config_twiml
 from apps.calls.models import Call
 from apps.calls.selectors import calls_of, calls_with_transcript
 from apps.calls.serializers import CallDetailSerializer, CallSerializer
 from apps.core.pagination import NewestFirstPagination
 from apps.core.schema import ErrorSerializer
-from apps.telephony.twiml import hang_up_document
+from apps.telephony.signatures import webhook_signature_is_valid
+from apps.telephony.twiml import hang_up_document, spoken_document
 
 
 class NewestCallFirst(NewestFirstPagination):
@@ -85,6 +89,38 @@ def _uuid(text: str) -> uuid.UUID:
         return uuid.UUID(text)
     except ValueError:
         raise ValidationError({"config_id": ["A bot's id is a UUID."]}) from None
+
+
+NOT_IN_SERVICE = "This number is not in service. Goodbye."
+
+
+@csrf_exempt
+@require_http_methods(["GET", "POST"])
+def voice(request: HttpRequest, config_id: uuid.UUID) -> HttpResponse:
+    """Twilio's request for TwiML when a call comes in: the bot's, if the request is Twilio's.
+
+    Unsigned requests get nothing, because the answer holds the bot's stream token; so an account
+    whose auth token is not stored uses a TwiML Bin instead. One query.
+    """
+    config = twilio_config_by_id(config_id)
+    if config is None:
+        return HttpResponse(spoken_document(NOT_IN_SERVICE), content_type="text/xml")
+    if not _is_twilios(request, config.account.twilio_auth_token):
+        return HttpResponse("Not signed by this account's Twilio project.", status=403)
+    return HttpResponse(config_twiml(config), content_type="text/xml")
+
+
+def _is_twilios(request: HttpRequest, auth_token: str) -> bool:
+    # The public origin and the raw path: a proxy rewrites the one, Django decodes the other.
+    raw_path = getattr(request, "scope", {}).get("raw_path", b"").decode("ascii", "replace")
+    query = request.META.get("QUERY_STRING", "")
+    url = settings.PUBLIC_URL + (raw_path or request.path) + (f"?{query}" if query else "")
+    return bool(auth_token) and webhook_signature_is_valid(
+        auth_token=auth_token,
+        url=url,
+        fields=request.POST,
+        signature=request.headers.get("X-Twilio-Signature"),
+    )
 
 
 @csrf_exempt

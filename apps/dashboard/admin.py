@@ -14,6 +14,7 @@ from apps.accounts.models import Account, ApiKey, Membership, User
 from apps.accounts.services import account_update, api_key_create, api_key_revoke
 from apps.bots.models import TwilioConfig, TwilioConfigVersion
 from apps.bots.twiml import config_twiml
+from apps.dashboard import calls  # noqa: F401 - registers calls
 
 if TYPE_CHECKING:
     AccountForm = forms.ModelForm[Account]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.util import find_spec
@@ -128,6 +129,7 @@ class Declaration:
 
     open_models / open_voices: the vendor's list is longer than ours; unknown names pass through.
     modules: what must be importable. extra: the package extra that brings it.
+    environment: names of variables that the operator must have set.
     factory: ``module:Class``, built with ``ServiceSettings``; empty where no adapter exists yet.
     warm_up: ``module:coroutine`` that loads what all calls share, at the server's start.
     test_only: exists only when test providers are enabled.
@@ -145,6 +147,7 @@ class Declaration:
     needs_key: bool = False
     extra: str = ""
     modules: tuple[str, ...] = ()
+    environment: tuple[str, ...] = ()
     factory: str = ""
     warm_up: str = ""
     test_only: bool = False
@@ -156,7 +159,8 @@ class Declaration:
         absent = [module for module in self.modules if find_spec(module) is None]
         if absent:
             return f"{', '.join(absent)} is not installed: pip install 'botsconfig[{self.extra}]'."
-        return ""
+        unset = [name for name in self.environment if not os.environ.get(name)]
+        return f"{', '.join(unset)} is not set on this server." if unset else ""
 
     def option(self, name: str) -> Option | None:
         return next((option for option in self.options if option.name == name), None)

@@ -33,19 +33,11 @@ DECLARATIONS = (
         name="local_gguf",
         title="llama.cpp, on this server",
         description=(
-            "Any GGUF language model on this server's disk, run by llama.cpp. Works offline; "
-            "needs the file and CPU to match."
+            "Any GGUF language model in this server's folder of models, run by llama.cpp; the "
+            "model is the file's name. Works offline; needs the CPU to match."
         ),
+        open_models=True,
         options=(
-            Option("path", "string", "The GGUF file: an absolute path on the server."),
-            Option(
-                "context",
-                "integer",
-                "Longest conversation, in tokens.",
-                default=4096,
-                minimum=512,
-                maximum=131_072,
-            ),
             Option("temperature", "number", "Randomness of the answer.", minimum=0, maximum=2),
             Option("top_p", "number", "Nucleus sampling.", minimum=0, maximum=1),
             Option("top_k", "integer", "Sample from the k likeliest tokens.", minimum=0),
@@ -63,6 +55,7 @@ DECLARATIONS = (
         ),
         extra="gguf",
         modules=("xllamacpp",),
+        environment=("GGUF_FOLDER",),
         factory="apps.providers.local_gguf:LocalGguf",
     ),
     Declaration(

@@ -1,4 +1,7 @@
-"""Language models on this server: any GGUF file of the operator's, run by llama.cpp.
+"""Language models on this server: the GGUF files in the operator's folder, run by llama.cpp.
+
+GGUF_FOLDER names the folder, and a config names a file in it: what is loaded, and how much memory
+that takes (GGUF_CONTEXT tokens a call), is the operator's to say, never an API client's.
 
 xllamacpp starts llama.cpp's server inside the process; it batches the calls that speak at once and
 keeps a prompt's evaluated beginning between turns. Its HTTP side cannot be left out, so it gets a
@@ -13,7 +16,8 @@ import logging
 import os
 import secrets
 import threading
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -37,6 +41,7 @@ Chunk = Mapping[str, Any]
 _NAME = "local_gguf"
 _MOST_MODELS = 2
 _CALLS_PER_MODEL = 4
+_CONTEXT = 4096
 _SAMPLING = (
     "temperature",
     "top_p",
@@ -47,34 +52,35 @@ _SAMPLING = (
     "seed",
 )
 
-_servers: dict[tuple[str, int], Any] = {}
+_servers: dict[Path, Any] = {}
 _loading = threading.Lock()
 
 
-async def warm_up(path: str, context: int = 4096) -> None:
-    """Load a model before its first call. Raises ProviderError.
+async def warm_up(model: str) -> None:
+    """Load a model before its first call. model: as in a config. Raises ProviderError.
 
     Loading holds Python's lock (0.3 s for 0.1 GB, more for more), so it belongs before the calls.
     """
-    _require(path)
-    await _settled(asyncio.ensure_future(GGUF.run(_server, path, context)))
+    _require()
+    await _settled(asyncio.ensure_future(GGUF.run(_server, _file_name(model))))
 
 
 class LocalGguf:
-    """Implements ``voice.ports.LanguageModel`` over a GGUF file on the server's disk."""
+    """Implements ``voice.ports.LanguageModel`` over a file in the operator's folder.
+
+    The slot's model is the file's name. Raises ProviderError (bad_request) if it is none.
+    """
 
     def __init__(self, settings: ServiceSettings) -> None:
-        options = settings.options
-        self._path = str(options.get("path", ""))
-        self._context = int(options.get("context", 4096))
+        self._model = _file_name(settings.model)
         self._sampling = {
-            name: options[name] for name in _SAMPLING if options.get(name) is not None
+            name: value for name in _SAMPLING if (value := settings.options.get(name)) is not None
         }
 
     async def reply(
         self, messages: Sequence[ChatMessage], tools: Sequence[Tool]
-    ) -> AsyncIterator[ModelEvent]:
-        _require(self._path)
+    ) -> AsyncGenerator[ModelEvent, None]:
+        _require()
         request = {
             "messages": [_message(message) for message in messages],
             "max_tokens": 300,
@@ -86,16 +92,17 @@ class LocalGguf:
         if tools:
             request["tools"] = [_tool(tool) for tool in tools]
         calls = _Calls()
-        async for chunk in self._chunks(request):
-            for event in calls.events(chunk):
-                yield event
+        async with aclosing(self._chunks(request)) as chunks:
+            async for chunk in chunks:
+                for event in calls.events(chunk):
+                    yield event
         for event in calls.finished():
             yield event
 
     async def aclose(self) -> None:
         """Nothing is held per call; the model stays for the next."""
 
-    async def _chunks(self, request: Mapping[str, Any]) -> AsyncIterator[Chunk]:
+    async def _chunks(self, request: Mapping[str, Any]) -> AsyncGenerator[Chunk, None]:
         """Stream the server's chunks from its thread. Leaving early stops it at its next word."""
         loop = asyncio.get_running_loop()
         inbox: asyncio.Queue[Chunk | None] = asyncio.Queue()  # bounded by max_tokens
@@ -106,7 +113,7 @@ class LocalGguf:
                 loop.call_soon_threadsafe(inbox.put_nowait, chunk)
             return stop.is_set()
 
-        job = asyncio.ensure_future(GGUF.run(_generate, self._path, self._context, request, emit))
+        job = asyncio.ensure_future(GGUF.run(_generate, self._model, request, emit))
         job.add_done_callback(lambda _: inbox.put_nowait(None))
         try:
             while (chunk := await inbox.get()) is not None:
@@ -154,19 +161,50 @@ class _Calls:
         kept["arguments"] += function.get("arguments") or ""
 
 
-def _require(path: str) -> None:
+def _require() -> None:
     if find_spec("xllamacpp") is None:
         message = "xllamacpp is not installed: pip install 'botsconfig[gguf]'"
         raise ProviderError(_NAME, message, reason="missing_extra")
-    if not path.endswith(".gguf") or not Path(path).is_file():
-        message = "option path names no .gguf file on this server"
+    if not os.environ.get("GGUF_FOLDER"):
+        raise ProviderError(_NAME, "GGUF_FOLDER is not set on this server", reason="unavailable")
+
+
+def _file_name(model: str) -> str:
+    """Return ``model`` if it is the bare name of a GGUF file. Raises ProviderError."""
+    wrong = ""
+    if not model:
+        wrong = "model is missing: the name of a .gguf file in the server's folder of models"
+    elif any(character in model for character in "/\\\0"):
+        wrong = "model must be the name of a file, without folders"
+    elif model.startswith(".") or not model.endswith(".gguf"):
+        wrong = "model must end in .gguf and not begin with a dot"
+    if wrong:
+        raise ProviderError(_NAME, wrong, reason="bad_request")
+    return model
+
+
+def _file(model: str) -> Path:
+    """Return where a model's file really lies. Asks the disk, so it runs in the lane.
+
+    Raises ProviderError if that is not in the operator's folder: a link may lead anywhere.
+    """
+    folder = Path(os.environ["GGUF_FOLDER"]).resolve()
+    found = (folder / model).resolve()
+    if not found.is_relative_to(folder):
+        message = "model is a link that leads out of the server's folder of models"
         raise ProviderError(_NAME, message, reason="bad_request")
+    if not found.is_file():
+        message = "model names no file in the server's folder of models"
+        raise ProviderError(_NAME, message, reason="bad_request")
+    return found
 
 
 async def _settled(job: asyncio.Future[Any]) -> None:
     """Wait for the job's end; what went wrong in it becomes a ProviderError."""
     try:
         await job
+    except ProviderError:
+        raise
     except LaneFull as exc:
         message = "this server has more to think about than it can"
         raise ProviderError(_NAME, message, reason="unavailable", retryable=True) from exc
@@ -177,30 +215,33 @@ async def _settled(job: asyncio.Future[Any]) -> None:
         raise ProviderError(_NAME, "the model cannot be run", reason="unavailable") from exc
 
 
-def _generate(
-    path: str, context: int, request: Mapping[str, Any], emit: Callable[[Chunk], bool]
-) -> None:
+def _generate(model: str, request: Mapping[str, Any], emit: Callable[[Chunk], bool]) -> None:
     """Run one request to its end, in a thread of the lane."""
-    _server(path, context).handle_chat_completions(dict(request), emit)
+    _server(model).handle_chat_completions(dict(request), emit)
 
 
-def _server(path: str, context: int) -> Any:
-    """Return the server of a model, loading it on first use: its size in memory, once."""
+def _server(model: str) -> Any:
+    """Return the server of a model, loading it on first use: its size in memory, once.
+
+    None is ever unloaded, for loading holds up every call: a model too many is refused.
+    """
+    path = _file(model)
     with _loading:
-        if (path, context) not in _servers:
+        if path not in _servers:
             if len(_servers) >= _MOST_MODELS:
-                raise LaneFull(f"{_MOST_MODELS} models are loaded already")
-            _servers[path, context] = _load(path, context)
-        return _servers[path, context]
+                message = f"this server holds {_MOST_MODELS} models already, and no more"
+                raise ProviderError(_NAME, message, reason="unavailable")
+            _servers[path] = _load(path)
+        return _servers[path]
 
 
-def _load(path: str, context: int) -> Any:
+def _load(path: Path) -> Any:
     import xllamacpp
 
     _read_ahead(path)
     wanted = xllamacpp.CommonParams()
-    wanted.model.path = path
-    wanted.n_ctx = context * _CALLS_PER_MODEL
+    wanted.model.path = str(path)
+    wanted.n_ctx = int(os.environ.get("GGUF_CONTEXT") or _CONTEXT) * _CALLS_PER_MODEL
     wanted.n_parallel = _CALLS_PER_MODEL
     # One core stays with the calls' audio.
     wanted.cpuparams.n_threads = max(1, (os.cpu_count() or 2) - 1)
@@ -213,9 +254,9 @@ def _load(path: str, context: int) -> Any:
     return xllamacpp.Server(wanted)
 
 
-def _read_ahead(path: str) -> None:
+def _read_ahead(path: Path) -> None:
     """Bring the file into memory first: loading holds up the event loop, reading does not."""
-    with Path(path).open("rb", buffering=0) as file:
+    with path.open("rb", buffering=0) as file:
         while file.read(1 << 24):
             pass
 

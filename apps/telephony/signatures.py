@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from twilio.request_validator import RequestValidator
 
 
@@ -22,6 +25,20 @@ def stream_signature_is_valid(*, auth_token: str, url: str, signature: str | Non
     validator = RequestValidator(auth_token)
     checks = [validator.validate(variant, {}, signature) for variant in _variants(url)]
     return any(checks)
+
+
+def webhook_signature_is_valid(
+    *, auth_token: str, url: str, fields: Mapping[str, Any], signature: str | None
+) -> bool:
+    """Check ``X-Twilio-Signature`` of a form-encoded webhook.
+
+    url: the public URL as Twilio asked for it, its path and query still encoded. fields: every
+    POST parameter, empty and unknown ones too (Django's ``QueryDict`` as it is); none for a GET.
+    A missing signature is invalid.
+    """
+    if not signature:
+        return False
+    return bool(RequestValidator(auth_token).validate(url, fields, signature))
 
 
 def _variants(url: str) -> list[str]:

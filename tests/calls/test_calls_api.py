@@ -9,8 +9,10 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
+from twilio.request_validator import RequestValidator
 
 from apps.accounts.models import Account
+from apps.accounts.services import account_update
 from apps.bots.models import TwilioConfig
 from apps.calls.models import Call, CallEvent, Turn, call_id
 from tests.conftest import ApiFor
@@ -19,6 +21,7 @@ NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
 def make_call(config: TwilioConfig, sid: str = "CA1", **values: Any) -> Call:
+    assert config.current is not None
     return Call.objects.create(
         id=call_id(account_id=config.account_id, call_sid=sid),
         account_id=config.account_id,
@@ -125,6 +128,55 @@ def test_twilio_is_told_to_hang_up_when_the_stream_is_over(client: Client) -> No
     assert answer.status_code == 200
     assert answer["Content-Type"] == "text/xml"
     assert answer.content.endswith(b"<Response><Hangup /></Response>")
+
+
+FORM = {"CallSid": "CA1", "From": "+14158675309", "CallerName": ""}
+
+
+@pytest.fixture
+def signed_account(account: Account) -> Account:
+    return account_update(account=account, name="Hotel", max_live_calls=1, twilio_auth_token="123")
+
+
+def voice_post(client: Client, config: TwilioConfig, signature: str | None) -> Any:
+    headers = {} if signature is None else {"x-twilio-signature": signature}
+    return client.post(f"/twilio/voice/{config.id}", FORM, headers=headers)
+
+
+def sign(config: TwilioConfig, token: str = "123") -> str:
+    url = f"https://voice.example.com/twilio/voice/{config.id}"
+    return str(RequestValidator(token).compute_signature(url, FORM))
+
+
+def test_twilio_is_given_the_bots_twiml(
+    client: Client, signed_account: Account, config: TwilioConfig
+) -> None:
+    answer = voice_post(client, config, sign(config))
+    assert answer.status_code == 200
+    assert config.stream_token in answer.content.decode()
+
+
+@pytest.mark.parametrize("signature", [None, "", "forged"])
+def test_nobody_else_is_given_the_bots_token(
+    client: Client, signed_account: Account, config: TwilioConfig, signature: str | None
+) -> None:
+    answer = voice_post(client, config, signature)
+    assert answer.status_code == 403
+    assert config.stream_token not in answer.content.decode()
+
+
+def test_without_a_stored_auth_token_no_signature_is_good(
+    client: Client, config: TwilioConfig
+) -> None:
+    assert voice_post(client, config, sign(config, "")).status_code == 403
+
+
+def test_a_bot_that_is_gone_says_so(client: Client, api: APIClient, config: TwilioConfig) -> None:
+    api.delete(f"/twilio-config/{config.id}")
+    answer = voice_post(client, config, None)
+    assert answer.status_code == 200
+    assert b"not in service" in answer.content
+    assert b"<Hangup />" in answer.content
 
 
 def test_news_of_a_stream_is_taken(client: Client) -> None:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import base64
-from collections.abc import AsyncIterator, Callable
-from typing import Any
+from collections.abc import AsyncIterator, Awaitable, Callable
+from typing import Any, ParamSpec, TypeVar
 
 import orjson
 import pytest
 from asgiref.testing import ApplicationCommunicator
+from channels.db import database_sync_to_async
 
 from apps.accounts.models import Account
 from apps.bots.document import draft_read
@@ -19,6 +20,19 @@ from apps.gateway.runtime import Gateway, gateway, gateway_close
 from apps.gateway.stock import stock_clips
 from botsconfig.asgi import application
 from tests.conftest import BODY
+
+# asgiref publishes no types for it.
+_UNTYPED: Any = ApplicationCommunicator
+
+Params = ParamSpec("Params")
+Result = TypeVar("Result")
+
+
+def in_database_thread(work: Callable[Params, Result]) -> Callable[Params, Awaitable[Result]]:
+    """Run queries of an async test in a thread whose connection is given back afterwards."""
+    found: Callable[Params, Awaitable[Result]] = database_sync_to_async(work)
+    return found
+
 
 FRAME = 160
 QUIET = b"\xff" * FRAME
@@ -72,7 +86,7 @@ class Phone:
         }
         self.heard = bytearray()
         # Channels' own communicator would need Daphne; what it adds is two messages.
-        self.socket = ApplicationCommunicator(
+        self.socket: Any = _UNTYPED(
             application,
             {
                 "type": "websocket",

@@ -7,7 +7,6 @@ import threading
 from typing import Any
 
 import pytest
-from channels.db import database_sync_to_async
 
 from apps.accounts.models import Account
 from apps.accounts.services import account_update
@@ -16,17 +15,17 @@ from apps.bots.services import config_delete
 from apps.calls.models import Call, Turn
 from apps.gateway.runtime import Gateway, gateway_close
 from apps.telephony.signatures import stream_signature
-from tests.gateway.conftest import BotWith, Phone, speech
+from tests.gateway.conftest import BotWith, Phone, in_database_thread, speech
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
-@database_sync_to_async
+@in_database_thread
 def calls() -> list[Call]:
     return list(Call.objects.all())
 
 
-@database_sync_to_async
+@in_database_thread
 def transcript() -> list[tuple[str, str]]:
     return [(turn.role, turn.text_heard) for turn in Turn.objects.order_by("id")]
 
@@ -89,7 +88,7 @@ async def test_a_stream_without_parameters_is_refused(running: Gateway, bot: Twi
 
 
 async def test_a_token_opens_only_its_own_bot(running: Gateway, bot_with: BotWith) -> None:
-    ours, other = await database_sync_to_async(bot_with)(), await database_sync_to_async(bot_with)()
+    ours, other = await in_database_thread(bot_with)(), await in_database_thread(bot_with)()
     phone = Phone(ours)
     phone.parameters["token"] = other.stream_token
     await phone.dial()
@@ -97,7 +96,7 @@ async def test_a_token_opens_only_its_own_bot(running: Gateway, bot_with: BotWit
 
 
 async def test_a_deleted_bot_takes_no_calls(running: Gateway, bot: TwilioConfig) -> None:
-    await database_sync_to_async(config_delete)(
+    await in_database_thread(config_delete)(
         account=bot.account, config_id=bot.id, guard=lambda version: True
     )
     phone = Phone(bot)
@@ -108,7 +107,7 @@ async def test_a_deleted_bot_takes_no_calls(running: Gateway, bot: TwilioConfig)
 async def test_an_unsigned_handshake_is_refused_where_the_account_can_check(
     running: Gateway, account: Account, bot: TwilioConfig
 ) -> None:
-    await database_sync_to_async(account_update)(
+    await in_database_thread(account_update)(
         account=account, name="Hotel", max_live_calls=1, twilio_auth_token="12345"
     )
     phone = Phone(bot)
@@ -162,7 +161,7 @@ async def test_the_newest_stream_of_a_call_replaces_the_one_before(
 async def test_another_accounts_stream_cannot_replace_ours(
     running: Gateway, bot: TwilioConfig, bot_with: BotWith, stranger: Account
 ) -> None:
-    theirs = await database_sync_to_async(bot_with)(owner=stranger)
+    theirs = await in_database_thread(bot_with)(owner=stranger)
     ours, forged = Phone(bot), Phone(theirs)
     await ours.dial()
     await ours.until("media")
@@ -229,7 +228,7 @@ async def test_a_socket_that_never_starts_is_closed(
 async def test_a_bot_whose_provider_is_missing_says_so_and_hangs_up(
     running: Gateway, bot_with: BotWith
 ) -> None:
-    phone = Phone(await database_sync_to_async(bot_with)(tts={"provider": "rime"}))
+    phone = Phone(await in_database_thread(bot_with)(tts={"provider": "rime"}))
     await phone.dial()
     while (message := await phone.message())["event"] != "close":
         pass
@@ -267,7 +266,7 @@ async def test_a_slow_query_holds_up_no_call_that_runs(
 async def test_a_provider_that_ignores_its_cancellation_holds_up_no_other_call(
     running: Gateway, bot: TwilioConfig, bot_with: BotWith
 ) -> None:
-    stuck = Phone(await database_sync_to_async(bot_with)(llm={"fault": "hang"}), call_sid="CA2")
+    stuck = Phone(await in_database_thread(bot_with)(llm={"fault": "hang"}), call_sid="CA2")
     await stuck.dial()
     await stuck.say(speech())
     phone = Phone(bot)

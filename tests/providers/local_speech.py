@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import re
+from typing import TypeVar
 
 from apps.providers.base import ServiceSettings
 from apps.providers.local_ears import LocalTranscriber
@@ -14,6 +15,7 @@ from apps.voice.ports import TranscriptEvent
 FRAME = 160
 QUIET = g711.SILENCE * FRAME
 SETTINGS = ServiceSettings("local")
+Kind = TypeVar("Kind", bound=TranscriptEvent)
 
 
 async def spoken(text: str, **options: float) -> bytes:
@@ -36,14 +38,17 @@ class Listener:
         self.events.append(event)
         self._arrived.set()
 
-    async def first(self, kind: type[TranscriptEvent]) -> TranscriptEvent:
-        while not (found := [event for event in self.events if isinstance(event, kind)]):
+    async def first(self, kind: type[Kind]) -> Kind:
+        return (await self.several(kind, 1))[0]
+
+    async def several(self, kind: type[Kind], count: int) -> list[Kind]:
+        while len(found := self.all(kind)) < count:
             self._arrived.clear()
             await asyncio.wait_for(self._arrived.wait(), 20)
-        return found[0]
+        return found
 
-    def count(self, kind: type[TranscriptEvent]) -> int:
-        return sum(isinstance(event, kind) for event in self.events)
+    def all(self, kind: type[Kind]) -> list[Kind]:
+        return [event for event in self.events if isinstance(event, kind)]
 
 
 def say(ears: LocalTranscriber, audio: bytes, utterance: int) -> None:

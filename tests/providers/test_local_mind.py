@@ -101,7 +101,7 @@ class Caller:
         ("Thanks. And where are you?", "12 Quay Street"),
     ],
 )
-async def test_it_answers_with_the_prompts_own_sentence(question, fact):
+async def test_it_answers_with_the_prompts_own_sentence(question: str, fact: str) -> None:
     assert fact in await Caller(DENTIST).says(question)
 
 
@@ -117,22 +117,22 @@ async def test_it_answers_with_the_prompts_own_sentence(question, fact):
         ("Are there any allergens in it?", "nuts and gluten"),
     ],
 )
-async def test_it_reads_prompts_written_as_lists(question, fact):
+async def test_it_reads_prompts_written_as_lists(question: str, fact: str) -> None:
     assert fact in await Caller(PIZZERIA).says(question)
 
 
-async def test_what_callers_may_do_is_a_fact_and_what_the_bot_shall_do_is_not():
+async def test_what_callers_may_do_is_a_fact_and_what_the_bot_shall_do_is_not() -> None:
     known = Knowledge("You are kind. You can cancel free of charge. You should ask for a name.")
     assert [fact.text for fact in known.facts] == ["You can cancel free of charge."]
 
 
-async def test_it_answers_both_halves_of_a_double_question():
+async def test_it_answers_both_halves_of_a_double_question() -> None:
     answer = await Caller(DENTIST).says("When do you open and where are you?")
     assert "nine to five" in answer
     assert "Quay Street" in answer
 
 
-async def test_it_never_speaks_its_instructions():
+async def test_it_never_speaks_its_instructions() -> None:
     texts = [
         fact.text for prompt in (DENTIST, PIZZERIA, ORDERS) for fact in Knowledge(prompt).facts
     ]
@@ -141,13 +141,13 @@ async def test_it_never_speaks_its_instructions():
     ]
 
 
-async def test_it_asks_back_with_what_it_knows_when_nothing_fits():
+async def test_it_asks_back_with_what_it_knows_when_nothing_fits() -> None:
     answer = await Caller(DENTIST).says("Do you sell bicycles?")
     assert "opening hours" in answer
     assert "bicycle" not in answer
 
 
-async def test_it_asks_back_when_the_prompt_is_all_instructions():
+async def test_it_asks_back_when_the_prompt_is_all_instructions() -> None:
     answer = await Caller(ORDERS).says("What are your opening hours?")
     assert answer.endswith("Could you tell me a little more?")
 
@@ -161,18 +161,18 @@ async def test_it_asks_back_when_the_prompt_is_all_instructions():
         ('Greet callers with "Welcome to Acme." Be brief.', "Welcome to Acme."),
     ],
 )
-async def test_it_speaks_first_with_a_greeting_from_the_prompt(prompt, greeting):
+async def test_it_speaks_first_with_a_greeting_from_the_prompt(prompt: str, greeting: str) -> None:
     assert await Caller(prompt).hears() == greeting
 
 
 @pytest.mark.parametrize("plea", ["Can you say that again?", "Pardon?", "Repeat that please."])
-async def test_it_says_again_what_it_said_last(plea):
+async def test_it_says_again_what_it_said_last(plea: str) -> None:
     caller = Caller(DENTIST)
     said = await caller.says("Where are you?")
     assert await caller.says(plea) == said
 
 
-async def test_it_understands_a_question_that_points_back():
+async def test_it_understands_a_question_that_points_back() -> None:
     caller = Caller(DENTIST)
     await caller.says("What are your opening hours?")
     assert "Saturday" in await caller.says("And on Saturday?")
@@ -181,49 +181,49 @@ async def test_it_understands_a_question_that_points_back():
 @pytest.mark.parametrize(
     "plea", ["I want to talk to a human", "Human please.", "Can you put me through to someone?"]
 )
-async def test_it_puts_through_to_a_person_where_it_can(plea):
+async def test_it_puts_through_to_a_person_where_it_can(plea: str) -> None:
     caller = Caller(DENTIST, END, HUMAN)
     assert "put you through" in await caller.says(plea)
     assert [call.name for call in caller.called] == ["transfer_call"]
 
 
-async def test_it_says_so_when_it_cannot_put_through():
+async def test_it_says_so_when_it_cannot_put_through() -> None:
     caller = Caller(DENTIST, END)
     assert "can't put you through" in await caller.says("I want to talk to a human")
     assert caller.called == []
 
 
 @pytest.mark.parametrize("words", ["Bye.", "Thank you, good-by.", "No, that's all.", "Goodbye!"])
-async def test_it_says_goodbye_and_ends_the_call(words):
+async def test_it_says_goodbye_and_ends_the_call(words: str) -> None:
     caller = Caller(DENTIST, HUMAN, END)
     assert await caller.says(words) == "Thank you for calling Harbor Dental. Goodbye!"
     assert [call.name for call in caller.called] == ["end_call"]
 
 
-async def test_it_says_goodbye_without_a_tool_to_end_the_call():
+async def test_it_says_goodbye_without_a_tool_to_end_the_call() -> None:
     caller = Caller(DENTIST)
     assert "Goodbye" in await caller.says("Bye")
     assert caller.called == []
 
 
-async def test_no_more_questions_ends_the_call_politely():
+async def test_no_more_questions_ends_the_call_politely() -> None:
     caller = Caller(DENTIST, END)
     await caller.says("Thanks.")
     assert "Goodbye" in await caller.says("No, thanks.")
 
 
-async def test_needing_someone_for_a_question_is_not_asking_for_a_person():
+async def test_needing_someone_for_a_question_is_not_asking_for_a_person() -> None:
     assert "free behind" in await Caller(DENTIST, HUMAN).says("I need parking for someone")
 
 
-async def test_it_calls_a_tool_with_what_was_said():
+async def test_it_calls_a_tool_with_what_was_said() -> None:
     caller = Caller(DENTIST, END, HUMAN, BOOK, WEATHER)
     await caller.says("I'd like to book a cleaning appointment next Tuesday at three thirty")
     wanted = {"date": "next Tuesday", "time": "three thirty", "kind": "cleaning"}
     assert [(c.name, c.arguments) for c in caller.called] == [("book_appointment", wanted)]
 
 
-async def test_it_asks_for_the_arguments_that_a_tool_still_needs():
+async def test_it_asks_for_the_arguments_that_a_tool_still_needs() -> None:
     caller = Caller(DENTIST, BOOK)
     assert "date" in await caller.says("Book an appointment please")
     assert "time" in await caller.says("On Friday")
@@ -232,7 +232,7 @@ async def test_it_asks_for_the_arguments_that_a_tool_still_needs():
     assert caller.called[0].arguments["date"] == "Friday"
 
 
-async def test_it_speaks_what_a_tool_answered():
+async def test_it_speaks_what_a_tool_answered() -> None:
     caller = Caller(DENTIST, WEATHER)
     await caller.says("What's the weather in Lisbon?")
     call = caller.called[0]
@@ -242,14 +242,14 @@ async def test_it_speaks_what_a_tool_answered():
     assert await caller.hears() == "Temperature is 21, sky is clear."
 
 
-async def test_it_adds_nothing_after_the_tool_that_ends_the_call():
+async def test_it_adds_nothing_after_the_tool_that_ends_the_call() -> None:
     caller = Caller(DENTIST, END)
     await caller.says("Bye")
     caller.history.append(ChatMessage("tool", "ok", tool_call_id=caller.called[0].id))
     assert await caller.hears() == ""
 
 
-async def test_a_question_that_the_prompt_answers_calls_no_tool():
+async def test_a_question_that_the_prompt_answers_calls_no_tool() -> None:
     caller = Caller(DENTIST, BOOK, WEATHER)
     assert "60 dollars" in await caller.says("How much is a check-up?")
     assert caller.called == []
@@ -265,7 +265,7 @@ async def test_a_question_that_the_prompt_answers_calls_no_tool():
         ("yes please", {"type": "boolean"}, True),
     ],
 )
-def test_it_reads_values_by_their_type(said, schema, value):
+def test_it_reads_values_by_their_type(said: str, schema: dict[str, object], value: object) -> None:
     found, _ = arguments_filled(said, Tool("t", "", {"properties": {"size": schema}}))
     assert found.get("size") == value
 
@@ -279,19 +279,20 @@ def test_it_reads_values_by_their_type(said, schema, value):
         ('["Monday", "Tuesday"]', "Monday, Tuesday"),
     ],
 )
-def test_it_says_results_as_people_would(result, spoken):
+def test_it_says_results_as_people_would(result: str, spoken: str) -> None:
     assert result_spoken(result) == spoken
 
 
-async def test_it_streams_word_by_word_and_counts_words():
+async def test_it_streams_word_by_word_and_counts_words() -> None:
     responder = LocalResponder(ServiceSettings("local"))
     history = [ChatMessage("system", DENTIST), ChatMessage("user", "How much is a check-up?")]
     events = [event async for event in responder.reply(history, ())]
-    assert [event.text for event in events[:-1]] == ["A ", "check-up ", "costs ", "60 ", "dollars."]
-    assert events[-1].completion_tokens == 5
+    told = [*map(TextDelta, ["A ", "check-up ", "costs ", "60 ", "dollars."])]
+    asked = len((DENTIST + " How much is a check-up?").split())
+    assert events == [*told, Usage(prompt_tokens=asked, completion_tokens=5)]
 
 
-async def test_a_prompt_sent_as_the_users_first_message_is_no_question():
+async def test_a_prompt_sent_as_the_users_first_message_is_no_question() -> None:
     responder = LocalResponder(ServiceSettings("local"))
     events = [event async for event in responder.reply([ChatMessage("user", DENTIST)], ())]
     text = "".join(event.text for event in events if isinstance(event, TextDelta))
@@ -299,7 +300,7 @@ async def test_a_prompt_sent_as_the_users_first_message_is_no_question():
 
 
 @pytest.mark.parametrize("history", [[], [ChatMessage("user", "")], [ChatMessage("system", "")]])
-async def test_it_greets_when_it_knows_nothing(history):
+async def test_it_greets_when_it_knows_nothing(history: list[ChatMessage]) -> None:
     responder = LocalResponder(ServiceSettings("local"))
     events = [event async for event in responder.reply(history, ())]
     assert events[0] == TextDelta("Hello! ")
