@@ -12,7 +12,7 @@ help: ## list the targets
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 run: install .env ## install what is missing, then serve on 127.0.0.1:$(PORT)
-	@$(BIN)/python manage.py start --port $(PORT)
+	@PORT=$(PORT) $(BIN)/python manage.py start --port $(PORT)
 
 test: install-dev ## the whole suite, on SQLite or on DATABASE_URL and REDIS_URL
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)

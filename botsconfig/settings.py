@@ -36,7 +36,7 @@ def _texts(name: str, default: str = "") -> list[str]:
 
 DEBUG: bool = env.bool("DEBUG", False)
 SECRET_KEY = _text("SECRET_KEY")
-PUBLIC_URL = _text("PUBLIC_URL", "http://127.0.0.1:8000").rstrip("/")
+PUBLIC_URL = _text("PUBLIC_URL", f"http://127.0.0.1:{_text('PORT', '8000')}").rstrip("/")
 ENCRYPTION_KEYS = _texts("ENCRYPTION_KEYS")
 TWILIO_API_URL = _text("TWILIO_API_URL", "https://api.twilio.com").rstrip("/")
 ENABLE_TEST_PROVIDERS: bool = env.bool("ENABLE_TEST_PROVIDERS", False)

@@ -68,8 +68,8 @@ class LocalTranscriber:
     """Implements ``voice.ports.Transcriber``: reads whole utterances, mostly while they pause.
 
     A pause starts the reading, so that ``finish`` 0.2 s later finds it done or well under way, and
-    what it finds is a Partial. Nothing is read while speech goes on: all calls share one lane, and
-    such readings took two to three times the CPU and held up the finals of other calls.
+    what it finds is a Partial. Nothing is read while speech goes on: all calls share one lane, so
+    that such a reading holds up a final, and they took two to three times the CPU.
     """
 
     def __init__(self, settings: ServiceSettings) -> None:

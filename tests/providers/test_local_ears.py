@@ -265,6 +265,7 @@ async def test_an_overloaded_server_fails_the_utterance_once_and_as_retryable(
     await settled(ears)
     assert heard.events == [failed]
     assert failed.error.retryable
+    assert "more speech than it can follow" in failed.error.message
 
 
 async def test_what_the_lane_refused_in_the_pause_is_read_at_the_end(

@@ -88,7 +88,7 @@ async def test_a_job_that_a_shutdown_withdraws_fails_instead_of_cancelling_who_w
 
     def job() -> None:
         started.set()
-        release.wait()
+        release.wait(5)
 
     running = asyncio.ensure_future(lane.run(job))
     await asyncio.to_thread(started.wait, 5)
