@@ -12,7 +12,7 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
-from django.db import close_old_connections, connection
+from django.db import connection
 
 from apps.calls.entries import Entry, Happened
 from apps.calls.services import entries_write
@@ -105,8 +105,13 @@ class JournalWriter:
                 logger.exception("A journal entry was lost", extra={"kind": type(entry).__name__})
 
     def _store_now(self, batch: Sequence[Entry]) -> None:
-        close_old_connections()
-        self._write(batch)
+        # The connection is kept from batch to batch: closing SQLite's last one writes its whole
+        # log back, five times a second. One that fails is dropped; the retry opens another.
+        try:
+            self._write(batch)
+        except Exception:
+            connection.close()
+            raise
 
 
 def _disconnect() -> None:

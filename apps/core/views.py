@@ -25,7 +25,8 @@ def readyz(request: HttpRequest) -> JsonResponse:
 
 ICON = (
     '<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 32 32">'
-    '<rect width="32" height="32" rx="7" fill="#1f6feb"/><path d="M9 13v6M13 9v14M17 12v8M21 7v18M25 14v4" stroke="#fff" '
+    '<rect width="32" height="32" rx="7" fill="#1f6feb"/>'
+    '<path d="M9 13v6M13 9v14M17 12v8M21 7v18M25 14v4" stroke="#fff" '
     'stroke-width="2.4" stroke-linecap="round"/></svg>'
 )
 

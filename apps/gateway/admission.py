@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from django.conf import settings
-from django.db import close_old_connections, connection
+from django.db import InterfaceError, OperationalError, connection
 
 from apps.bots.selectors import Admission, spoken_lines_load, stream_admit
 from apps.bots.speech import line_digest, line_texts
@@ -63,7 +63,14 @@ class Gate:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
     def _admit(self, started: Started, signature: str | None) -> Admitted | None:
-        close_old_connections()
+        try:
+            return self._look(started, signature)
+        except (InterfaceError, OperationalError):
+            # Connections are kept; this one has died meanwhile, as when the server restarts.
+            connection.close()
+            return self._look(started, signature)
+
+    def _look(self, started: Started, signature: str | None) -> Admitted | None:
         given = started.parameters
         admission = stream_admit(
             account_id=given.get("account", ""),

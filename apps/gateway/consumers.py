@@ -130,34 +130,47 @@ class MediaSocket:
             await asyncio.gather(reading, written, return_exceptions=True)
 
     async def _read(self, session: Session) -> str:
-        while (message := await self._next()) is not None:
+        receive, hear = self._receive, session.hear
+        while True:
+            event = await receive()
+            text = event.get("text")
+            # Nearly every frame is audio: it takes the short way, and no further coroutine.
+            if text is not None and len(text) <= LONGEST:
+                audio = streams.media_audio(text)
+                if audio is not None:
+                    hear(audio)
+                    continue
+            if self._is_over(event):
+                return "connection_lost"
+            message = self._parse(text)
             if isinstance(message, Stopped):
                 return "caller_hung_up"
-            session.take(message)
-        return "connection_lost"
+            if message is not None:
+                session.take(message)
 
     async def _next(self) -> Message | None:
         """Return the next message that this version knows, or None when the socket is closed."""
-        while True:
-            event = await self._receive()
-            if event["type"] == "websocket.disconnect":
-                self._gone = True
-                return None
-            text = event.get("text")
-            try:
-                if text is None or len(text) > LONGEST:
-                    raise StreamMessageError("binary or too long")
-                message = streams.parse(text)
-            except StreamMessageError:
-                self._count_nonsense()
-                continue
+        while not self._is_over(event := await self._receive()):
+            message = self._parse(event.get("text"))
             if message is not None:
                 return message
+        return None
 
-    def _count_nonsense(self) -> None:
-        self._nonsense += 1
-        if self._nonsense > NONSENSE:
-            raise Refused(POLICY_VIOLATION)
+    def _is_over(self, event: dict[str, Any]) -> bool:
+        self._gone = event["type"] == "websocket.disconnect"
+        return self._gone
+
+    def _parse(self, text: str | None) -> Message | None:
+        """Read a text frame; None for what means nothing. Raises Refused at too much nonsense."""
+        try:
+            if text is None or len(text) > LONGEST:
+                raise StreamMessageError("binary or too long")
+            return streams.parse(text)
+        except StreamMessageError:
+            self._nonsense += 1
+            if self._nonsense > NONSENSE:
+                raise Refused(POLICY_VIOLATION) from None
+            return None
 
     async def _send_text(self, text: str) -> None:
         if not self._gone:

@@ -120,11 +120,16 @@ class Session:
         else:
             self.conversation.observe(instead)
 
+    def hear(self, audio: bytes) -> None:
+        """Take caller audio: mu-law 8 kHz, any length."""
+        if audio:
+            self.conversation.parts.hearing.frame(audio)
+
     def take(self, message: Message) -> None:
         """Take one message of the stream."""
         match message:
-            case Media(payload=audio) if audio:
-                self.conversation.parts.hearing.frame(audio)
+            case Media(payload=audio):
+                self.hear(audio)
             case Mark(name=name):
                 self.conversation.parts.playout.echoed(name)
             case Dtmf():

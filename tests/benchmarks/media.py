@@ -67,11 +67,10 @@ def main() -> None:
     with gateway_server() as (server, account):
         bot = request(server, "POST", "/twilio-config", key=account["api_key"], body=BODY)
         parameters = dict(re.findall(r'<Parameter name="(\w+)" value="([^"]+)"', bot["twiml"]))
-        url = f"ws://127.0.0.1:{server.port}/media/twilio"
-        _run(lambda: calls_run(url, parameters, calls=2, seconds=1))
-        result = _calls(server, url, parameters, options)
+        _run(lambda: calls_run(server.port, parameters, calls=2, seconds=1))
+        result = _calls(server, parameters, options)
         if options.find_limit:
-            result["limit"] = _limit(server, url, parameters, options)
+            result["limit"] = _limit(server, parameters, options)
     with echo_server() as server:
         result["echo"] = _echo(server, options)
     result["ratio"] = {
@@ -95,11 +94,11 @@ def _options() -> argparse.Namespace:
 
 
 def _calls(
-    server: Server, url: str, parameters: dict[str, str], options: argparse.Namespace
+    server: Server, parameters: dict[str, str], options: argparse.Namespace
 ) -> dict[str, Any]:
     figures, use = _measured(
         server,
-        lambda: calls_run(url, parameters, calls=options.calls, seconds=options.seconds),
+        lambda: calls_run(server.port, parameters, calls=options.calls, seconds=options.seconds),
         options,
         _gateway_lag,
     )
@@ -126,7 +125,7 @@ def _result(figures: Figures, use: Use, calls: int) -> dict[str, Any]:
 
 
 def _limit(
-    server: Server, url: str, parameters: dict[str, str], options: argparse.Namespace
+    server: Server, parameters: dict[str, str], options: argparse.Namespace
 ) -> dict[str, Any]:
     """Add calls until a caller hears a gap, or the loop's p99 lag reaches 20 ms."""
     carried: dict[str, Any] = {"calls": 0}
@@ -134,7 +133,7 @@ def _limit(
     while True:
         figures, use = _measured(
             server,
-            lambda calls=calls: calls_run(url, parameters, calls=calls, seconds=15),  # type: ignore[misc]
+            lambda calls=calls: calls_run(server.port, parameters, calls=calls, seconds=15),  # type: ignore[misc]
             options,
             _gateway_lag,
         )
@@ -153,10 +152,9 @@ def _limit(
 
 
 def _echo(server: Server, options: argparse.Namespace) -> dict[str, Any]:
-    url = f"ws://127.0.0.1:{server.port}/"
     delays, use = _measured(
         server,
-        lambda: echoes_run(url, streams=options.calls, seconds=options.seconds),
+        lambda: echoes_run(server.port, streams=options.calls, seconds=options.seconds),
         options,
         _echo_lag,
     )

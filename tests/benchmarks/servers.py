@@ -20,6 +20,8 @@ import psutil
 
 ROOT = Path(__file__).resolve().parents[2]
 SERVER_CORE, LOAD_CORE = 0, 1
+# Asked before anything is pinned: a child inherits what its parent was pinned to.
+CORES = sorted(os.sched_getaffinity(0))
 START_PATIENCE_S = 60.0
 
 
@@ -106,8 +108,7 @@ def free_port() -> int:
 
 def pin(core: int) -> None:
     """Keep this process on one core, where there is more than one to choose from."""
-    cores = sorted(os.sched_getaffinity(0))
-    os.sched_setaffinity(0, {cores[min(core, len(cores) - 1)]})
+    os.sched_setaffinity(0, {CORES[min(core, len(CORES) - 1)]})
 
 
 @contextlib.contextmanager
