@@ -8,6 +8,8 @@ from typing import Any
 import uvicorn
 from django.core.management.base import BaseCommand
 
+from apps.gateway.protocol import MediaWebSocketProtocol
+
 # A media message has 374 bytes; the gateway itself takes up to 96 kB.
 LONGEST_MESSAGE = 128 * 1024
 # Calls that still run at a stop are told so and closed; a second is enough for that.
@@ -22,7 +24,7 @@ def server_config(*, host: str, port: int, access_log: bool = False) -> uvicorn.
         port=port,
         loop="uvloop",
         http="httptools",
-        ws="websockets-sansio",
+        ws=MediaWebSocketProtocol,
         ws_max_size=LONGEST_MESSAGE,
         # Twilio offers no compression, and it would cost more than it saves.
         ws_per_message_deflate=False,
