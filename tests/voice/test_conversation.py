@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from apps.voice.ports import ChatMessage
@@ -12,6 +14,13 @@ from tests.voice.far_end import DEFAULT_CLIPS, Call, clip
 
 SYSTEM = (ChatMessage("system", "Be brief."),)
 LONG = "one two three four five six seven eight nine ten eleven twelve thirteen fourteen."
+
+
+def call_with(slot: str, options: dict[str, Any]) -> Call:
+    """A call whose provider in one slot is scripted so."""
+    if slot == "stt":
+        return Call(stt=options)
+    return Call(llm=options) if slot == "llm" else Call(tts=options)
 
 
 def seconds_of(call: Call) -> float:
@@ -232,7 +241,7 @@ async def test_a_lost_mark_does_not_hold_up_the_call() -> None:
 async def test_a_provider_that_fails_is_answered_within_three_seconds(
     slot: str, fault: str
 ) -> None:
-    async with Call(**{slot: {"fault": fault, "fault_at": 1}}) as call:
+    async with call_with(slot, {"fault": fault, "fault_at": 1}) as call:
         await call.speak(0.5)
         ended = call.clock.now()
         await call.quiet(6)
@@ -248,7 +257,7 @@ async def test_a_provider_that_fails_is_answered_within_three_seconds(
 @in_virtual_time
 @pytest.mark.parametrize("slot", ["stt", "llm", "tts"])
 async def test_a_provider_that_never_works_ends_the_call_with_a_word(slot: str) -> None:
-    async with Call(**{slot: {"fault": "refuse"}}) as call:
+    async with call_with(slot, {"fault": "refuse"}) as call:
         for _ in range(4):
             await call.speak(0.5)
             await call.quiet(4)
@@ -307,7 +316,12 @@ async def test_marks_are_few() -> None:
     async with Call(llm={"replies": [LONG]}) as call:
         names: list[str] = []
         mark = call.ear.mark
-        call.ear.mark = lambda name: (names.append(name), mark(name))[1]  # type: ignore[method-assign]
+
+        def count(name: str) -> None:
+            names.append(name)
+            mark(name)
+
+        call.ear.mark = count  # type: ignore[method-assign]
         await call.speak(0.5)
         await call.quiet(8)
     spoken = len(call.ear.heard) / 8_000
