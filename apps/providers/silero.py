@@ -7,7 +7,7 @@ costs 0.05 ms, which is what lets one core carry hundreds of calls. A window too
 as speech whatever the network would say of it is not shown to the network at all; its state stays
 as it was. Tried on 36 recordings (three levels, four line noises), with the threshold 6 dB higher
 than it is now: the last end of speech never moved and six windows in ten were saved on quiet lines;
-onsets moved by a window or less at normal levels, by 0.1 to 0.25 s for weak first words 20 dB lower.
+onsets moved by a window or less at normal levels, by 0.1-0.25 s for weak first words 20 dB lower.
 """
 
 from __future__ import annotations
