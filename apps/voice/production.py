@@ -67,7 +67,10 @@ class Production:
         self._stopped = False
 
     def stop(self) -> None:
-        """Cut the way to the playout at once, whatever a provider does with its cancellation."""
+        """Cut the way to the playout at once, whatever a provider does with its cancellation.
+
+        One that swallows it and goes on is left at the next thing that it delivers.
+        """
         self._stopped = True
 
     async def answer(self, messages: Sequence[ChatMessage], keep_tools: KeepTools) -> Outcome:
@@ -110,7 +113,7 @@ class Production:
             for _ in range(TOOL_ROUNDS):
                 text, calls = await self._ask(messages, sentences)
                 said = said or bool(text)
-                if not calls:
+                if not calls or self._stopped:
                     break
                 exchange = await self._use_tools(text, calls)
                 keep_tools(exchange)
@@ -119,7 +122,8 @@ class Production:
                     break
         except ProviderError as error:
             self._fail(error)  # what was said so far is still worth hearing
-        await sentences.put(None)
+        if not self._stopped:  # else nobody takes from the queue any more
+            await sentences.put(None)
 
     async def _ask(
         self, messages: Sequence[ChatMessage], sentences: _Sentences
@@ -130,6 +134,8 @@ class Production:
         reply = self._services.mind.reply(messages, self._services.toolbox.tools())
         async with aclosing(reply) as events:
             async for event in events:
+                if self._stopped:
+                    return text, calls
                 match event:
                     case TextDelta(text=piece):
                         self.watch.stamp("model", self._clock.now())
@@ -164,7 +170,7 @@ class Production:
         )
 
     async def _voice(self, sentences: _Sentences) -> None:
-        while (sentence := await sentences.get()) is not None:
+        while not self._stopped and (sentence := await sentences.get()) is not None:
             await self._speak(sentence)
 
     async def _speak(self, sentence: str) -> None:

@@ -88,11 +88,12 @@ class Caller(Observer):
 def talk(speech: Speech, *, seconds: float, place: int) -> list[Step]:
     """Write a caller's script: greeting, then questions, every third over the bot's answer.
 
-    place: the call's number; it shifts the pauses, so that the calls do not march in step.
+    seconds: how long it has to last, at the least. place: the call's number; it shifts the pauses,
+    so that the calls do not march in step.
     """
     steps: list[Step] = [AwaitBot(quiet_s=0.3 + place % 7 * 0.1, start_within_s=3)]
-    # A question, its pause and its answer take about seven seconds.
-    for turn in range(max(1, int(seconds / 7))):
+    # A question, its pause and its answer take from three to seven seconds.
+    for turn in range(int(seconds / 3) + 1):
         steps += [Say(speech), Pause(0.02)]
         if turn % 3 == 1:
             steps += [AwaitOnset(1.2 + place % 5 * 0.1, start_within_s=5)]
@@ -129,13 +130,20 @@ class LoadCall:
     """A simulated call without a task of its own: the simulator's ear, mouth and script."""
 
     def __init__(
-        self, place: int, parameters: Mapping[str, str], script: Script, figures: Figures
+        self,
+        place: int,
+        parameters: Mapping[str, str],
+        figures: Figures,
+        *,
+        speech: Speech,
+        seconds: float,
     ) -> None:
         self.place = place
+        self._seconds = seconds
         self._stream = inbound.Stream(
             f"MZ{place:032x}", f"CA{place:032x}", "AC" + "0" * 32, parameters
         )
-        self._script = script
+        self._script = Script(talk(speech, seconds=seconds, place=place))
         self._figures = figures
         self._observer = Caller(figures)
         clock = LoopClock(asyncio.get_running_loop())
@@ -157,6 +165,9 @@ class LoadCall:
         if not self._sequence:
             self._far.start(echo=self._echo)
             self._socket.send(inbound.started(self._stream, sequence=self._number()))
+            return
+        if now - self._far.start_s >= self._seconds:
+            self._end()
             return
         while now - self._far.start_s >= (self._far.caller.frames + 1) * 0.02 - EARLY_S:
             self._one(now)
@@ -213,8 +224,7 @@ async def calls_run(
     async def one(place: int) -> None:
         await asyncio.sleep(place / ARRIVALS)
         left_s = seconds + (calls - place) / ARRIVALS
-        script = Script(talk(speech, seconds=left_s, place=place))
-        call = LoadCall(place, parameters, script, figures)
+        call = LoadCall(place, parameters, figures, speech=speech, seconds=left_s)
         call.open(await raw_open(port, "/media/twilio", call.hear))
         beat.join(place, call.frame)
         await call.over.wait()

@@ -12,7 +12,7 @@ import tempfile
 import time
 import urllib.request
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ class Server:
 
     port: int
     process: psutil.Process
+    database: str = ""
 
     def cpu_s(self) -> float:
         """Return the seconds of CPU that it has used."""
@@ -73,7 +74,8 @@ def gateway_server() -> Iterator[tuple[Server, dict[str, str]]]:
         )
         command = [*manage, "serve", "--port", str(port)]
         with _running(command, environment, port) as server:
-            yield server, json.loads(made.stdout)
+            found = replace(server, database=environment["DATABASE_URL"])
+            yield found, json.loads(made.stdout)
 
 
 @contextlib.contextmanager

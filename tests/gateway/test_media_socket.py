@@ -14,6 +14,7 @@ from apps.bots.models import TwilioConfig
 from apps.bots.services import config_delete
 from apps.calls.models import Call, Turn
 from apps.gateway.runtime import Gateway, gateway_close
+from apps.providers.scripted_services import ScriptedMind, ScriptedTranscriber, ScriptedVoice
 from apps.telephony.signatures import stream_signature
 from tests.gateway.conftest import BotWith, Phone, in_database_thread, speech
 
@@ -275,6 +276,25 @@ async def test_a_provider_that_ignores_its_cancellation_holds_up_no_other_call(
     await phone.say(speech())
     await phone.until("media")
     await phone.hang_up()
+
+
+@pytest.mark.parametrize("leaving", ["hang_up", "vanish"])
+async def test_every_provider_is_closed_when_the_caller_leaves(
+    running: Gateway, bot: TwilioConfig, monkeypatch: pytest.MonkeyPatch, leaving: str
+) -> None:
+    closed: list[str] = []
+    for kind in (ScriptedTranscriber, ScriptedMind, ScriptedVoice):
+
+        async def aclose(self: object) -> None:
+            closed.append(type(self).__name__)
+
+        monkeypatch.setattr(kind, "aclose", aclose)
+    phone = Phone(bot)
+    await phone.dial()
+    await phone.until("media")
+    await getattr(phone, leaving)()
+    await gateway_close()
+    assert sorted(closed) == ["ScriptedMind", "ScriptedTranscriber", "ScriptedVoice"]
 
 
 async def test_closing_the_gateway_ends_every_call(running: Gateway, bot: TwilioConfig) -> None:

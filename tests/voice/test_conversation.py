@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 from typing import Any
 
 import pytest
@@ -309,6 +311,34 @@ async def test_speech_is_sent_a_short_lead_ahead_and_never_runs_dry() -> None:
         sent += size
         assert sent / 8_000 - (at - first) <= 0.301
     assert "playout.underrun" not in call.notebook.events
+
+
+async def _asks(call: Call) -> None:
+    await call.speak(0.5)
+    await call.quiet(5)
+
+
+async def _pieces(*neighbours: Call) -> list[float]:
+    """Hold a call beside others that ask at the same time; return when its pieces went out."""
+    async with contextlib.AsyncExitStack() as calls:
+        call = await calls.enter_async_context(Call(llm={"replies": [LONG]}))
+        for neighbour in neighbours:
+            await calls.enter_async_context(neighbour)
+        await asyncio.gather(*(_asks(found) for found in (call, *neighbours)))
+        await asyncio.sleep(40)  # one that hangs does so for 30 s, and leaves then
+        return [at - call.began for at, _ in call.ear.pieces]
+
+
+@in_virtual_time
+@pytest.mark.parametrize("slot", ["stt", "llm", "tts"])
+@pytest.mark.parametrize("fault", ["mute", "hang", "dribble", "garbage"])
+async def test_a_neighbours_blocked_provider_delays_no_frame_by_five_ms(
+    slot: str, fault: str
+) -> None:
+    alone = await _pieces()
+    beside = await _pieces(call_with(slot, {"fault": fault}))
+    assert len(alone) == len(beside) > 20
+    assert max(abs(a - b) for a, b in zip(alone, beside, strict=True)) < 0.005
 
 
 @in_virtual_time
