@@ -9,6 +9,7 @@ from rest_framework.exceptions import AuthenticationFailed
 from rest_framework.permissions import BasePermission
 from rest_framework.request import Request
 
+from apps.accounts.audit import Actor
 from apps.accounts.models import Account, ApiKey
 from apps.accounts.services import api_key_verify
 
@@ -52,6 +53,11 @@ class HasAccount(BasePermission):
 def account_of(request: Request) -> Account:
     """Return the account that the request acts for. The permission has been checked."""
     return key_of(request).account
+
+
+def actor_of(request: Request) -> Actor:
+    """Return who is asking, for the audit log."""
+    return Actor(key=key_of(request))
 
 
 def key_of(request: Request) -> ApiKey:

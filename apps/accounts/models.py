@@ -8,7 +8,7 @@ from django.contrib.auth.models import AbstractUser
 from django.db import models
 
 from apps.core.fields import EncryptedTextField
-from apps.core.models import BaseModel
+from apps.core.models import AppendOnly, BaseModel
 
 
 class Account(BaseModel):
@@ -73,3 +73,44 @@ class ApiKey(BaseModel):
 
     def __str__(self) -> str:
         return f"bc_{self.prefix}"
+
+
+class AuditEntry(AppendOnly):
+    """Who did what, from where. Written once; the database itself refuses to change or remove it.
+
+    before, after: the members that changed, by path, without secrets. actor_id and actor_name are
+    kept as texts: a key or a user may be gone, what they did stays.
+    """
+
+    class ActorKind(models.TextChoices):
+        KEY = "key"
+        USER = "user"
+        COMMAND = "command"
+        SYSTEM = "system"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    account = models.ForeignKey(Account, on_delete=models.PROTECT, related_name="audit_entries")
+    created_at = models.DateTimeField(auto_now_add=True)
+    actor_kind = models.CharField(max_length=8, choices=ActorKind.choices)
+    actor_id = models.CharField(max_length=64, blank=True, default="")
+    actor_name = models.CharField(max_length=200, blank=True, default="")
+    address = models.GenericIPAddressField(null=True, blank=True)
+    request_id = models.CharField(max_length=128, blank=True, default="")
+    action = models.CharField(max_length=64)
+    target_kind = models.CharField(max_length=32)
+    target_id = models.CharField(max_length=64)
+    before = models.JSONField(default=dict, blank=True)
+    after = models.JSONField(default=dict, blank=True)
+
+    class Meta:
+        ordering = ("-created_at", "-id")
+        verbose_name_plural = "audit entries"
+        indexes = [
+            models.Index(fields=("account", "-created_at", "-id"), name="audit_newest"),
+            models.Index(
+                fields=("account", "target_kind", "target_id", "-created_at"), name="audit_target"
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.action} {self.target_id}"

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NoReturn
-
 from django.conf import settings
 from django.db import models
 
 from apps.accounts.models import Account, ApiKey
 from apps.core.fields import EncryptedJSONField, EncryptedTextField
-from apps.core.models import BaseModel
-
-
-class ImmutableError(TypeError):
-    """Something tried to change or remove what is history."""
+from apps.core.models import AppendOnly, BaseModel
 
 
 class TwilioConfig(BaseModel):
@@ -47,20 +41,7 @@ class TwilioConfig(BaseModel):
         return self.name or str(self.id)
 
 
-class VersionQuerySet(models.QuerySet["TwilioConfigVersion"]):
-    """Versions; may be read and created."""
-
-    def update(self, **kwargs: Any) -> NoReturn:
-        raise ImmutableError("A version cannot be changed: write a new one.")
-
-    def delete(self) -> NoReturn:
-        raise ImmutableError("A version cannot be deleted: calls refer to it.")
-
-    def bulk_update(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise ImmutableError("A version cannot be changed: write a new one.")
-
-
-class TwilioConfigVersion(models.Model):
+class TwilioConfigVersion(AppendOnly):
     """What a bot was told at one time. Never changes.
 
     document: normalised, what the gateway reads; see ``apps.bots.document``. body: as received,
@@ -85,8 +66,6 @@ class TwilioConfigVersion(models.Model):
     author_key = models.ForeignKey(ApiKey, on_delete=models.SET_NULL, null=True, related_name="+")
     created_at = models.DateTimeField(auto_now_add=True)
 
-    objects = VersionQuerySet.as_manager()
-
     class Meta:
         ordering = ("-number",)
         verbose_name = "version"
@@ -96,14 +75,6 @@ class TwilioConfigVersion(models.Model):
 
     def __str__(self) -> str:
         return f"version {self.number}"
-
-    def save(self, *args: Any, **kwargs: Any) -> None:
-        if not self._state.adding:
-            raise ImmutableError("A version cannot be changed: write a new one.")
-        super().save(*args, **kwargs)
-
-    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
-        raise ImmutableError("A version cannot be deleted: calls refer to it.")
 
 
 class SpokenLine(models.Model):

@@ -5,14 +5,14 @@ from __future__ import annotations
 import secrets
 import uuid
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
 from django.db import transaction
 from django.utils import timezone
 
-from apps.accounts.models import Account, ApiKey, User
+from apps.accounts.audit import Actor
+from apps.accounts.models import Account
 from apps.bots.document import Draft, draft_read, native_patch
 from apps.bots.models import TwilioConfig, TwilioConfigVersion
 from apps.bots.selectors import twilio_configs_of
@@ -26,26 +26,18 @@ class StaleVersion(Exception):
     """The caller's guard refused: the config has changed since it was read."""
 
 
-@dataclass(frozen=True)
-class Author:
-    """Who makes a change: a script by its key, or a person at the dashboard."""
-
-    key: ApiKey | None = None
-    user: User | None = None
-
-
-def config_create(*, account: Account, draft: Draft, author: Author) -> TwilioConfig:
+def config_create(*, account: Account, draft: Draft, actor: Actor) -> TwilioConfig:
     """Store a new bot with its first version."""
     with transaction.atomic():
         config = TwilioConfig(account=account, stream_token=secrets.token_urlsafe(24))
         config.name = draft.document["name"]
         config.save()
-        _version_add(config, draft=draft, author=author, before=None)
+        _version_add(config, draft=draft, actor=actor, before=None)
     return config
 
 
 def config_replace(
-    *, account: Account, config_id: uuid.UUID, draft: Draft, author: Author, guard: Guard
+    *, account: Account, config_id: uuid.UUID, draft: Draft, actor: Actor, guard: Guard
 ) -> TwilioConfig:
     """Give a bot a new version. Secrets that the draft says nothing of stay as they are.
 
@@ -53,12 +45,12 @@ def config_replace(
     """
     with transaction.atomic():
         config, before = _locked(account, config_id, guard)
-        _version_add(config, draft=draft, author=author, before=before)
+        _version_add(config, draft=draft, actor=actor, before=before)
     return config
 
 
 def config_patch(
-    *, account: Account, config_id: uuid.UUID, patch: Any, author: Author, guard: Guard
+    *, account: Account, config_id: uuid.UUID, patch: Any, actor: Actor, guard: Guard
 ) -> tuple[TwilioConfig, Draft]:
     """Merge a patch (RFC 7396) over the bot's native form, as its new version.
 
@@ -69,7 +61,7 @@ def config_patch(
         config, before = _locked(account, config_id, guard)
         draft = draft_read(native_patch(before, patch))
         # The merge held the old secrets already; what it took out is to go.
-        _version_add(config, draft=draft, author=author, before=None, number=before.number + 1)
+        _version_add(config, draft=draft, actor=actor, before=None, number=before.number + 1)
     return config, draft
 
 
@@ -102,7 +94,7 @@ def _version_add(
     config: TwilioConfig,
     *,
     draft: Draft,
-    author: Author,
+    actor: Actor,
     before: TwilioConfigVersion | None,
     number: int | None = None,
 ) -> None:
@@ -113,8 +105,8 @@ def _version_add(
         body=draft.body,
         face=draft.face,
         secrets=_secrets(draft, before),
-        author=author.user,
-        author_key=author.key,
+        author=actor.user,
+        author_key=actor.key,
     )
     version.save()
     config.current = version

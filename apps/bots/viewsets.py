@@ -16,7 +16,7 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
-from apps.accounts.authentication import account_of, key_of
+from apps.accounts.authentication import account_of, actor_of
 from apps.bots import schema
 from apps.bots.document import draft_read
 from apps.bots.models import TwilioConfig
@@ -24,7 +24,6 @@ from apps.bots.presentation import catalogue_present, config_present
 from apps.bots.selectors import twilio_configs_listed
 from apps.bots.serializers import TwilioConfigSerializer
 from apps.bots.services import (
-    Author,
     Guard,
     StaleVersion,
     config_create,
@@ -54,7 +53,7 @@ class TwilioConfigViewSet(viewsets.GenericViewSet[TwilioConfig]):
 
     def create(self, request: Request) -> Response:
         draft = draft_read(request.data)
-        config = config_create(account=account_of(request), draft=draft, author=_author(request))
+        config = config_create(account=account_of(request), draft=draft, actor=actor_of(request))
         answer = _answer(config, draft.notes, code=status.HTTP_201_CREATED)
         path = reverse("twilio-config", kwargs={"id": config.id})
         answer["Location"] = request.build_absolute_uri(path)
@@ -69,7 +68,7 @@ class TwilioConfigViewSet(viewsets.GenericViewSet[TwilioConfig]):
             account=account_of(request),
             config_id=id,
             draft=draft,
-            author=_author(request),
+            actor=actor_of(request),
             guard=_guard(request),
         )
         return _answer(config, draft.notes)
@@ -79,7 +78,7 @@ class TwilioConfigViewSet(viewsets.GenericViewSet[TwilioConfig]):
             account=account_of(request),
             config_id=id,
             patch=request.data,
-            author=_author(request),
+            actor=actor_of(request),
             guard=_guard(request),
         )
         return _answer(config, draft.notes)
@@ -102,10 +101,6 @@ class ProvidersView(APIView):
 
     def get(self, request: Request) -> Response:
         return Response({"results": catalogue_present()})
-
-
-def _author(request: Request) -> Author:
-    return Author(key=key_of(request))
 
 
 def _etag(number: int) -> str:

@@ -11,6 +11,8 @@ from contextvars import ContextVar
 from datetime import UTC, datetime
 
 request_id: ContextVar[str] = ContextVar("request_id", default="")
+# Where the request came from: an IP address, empty outside of requests. For the audit log alone.
+client_address: ContextVar[str] = ContextVar("client_address", default="")
 
 BLOT = "[secret]"
 _SECRETS = re.compile(

@@ -10,7 +10,7 @@ from django.conf import settings
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
 from apps.core.errors import envelope
-from apps.core.logs import request_id
+from apps.core.logs import client_address, request_id
 
 HEADER = "X-Request-Id"
 # A caller's id goes into logs and headers as it is, so only harmless ones are taken over.
@@ -31,6 +31,7 @@ class RequestIdMiddleware:
         current = offered if _SANE.fullmatch(offered) else uuid.uuid4().hex
         # Left set when the request is over: the server logs its access line after that.
         request_id.set(current)
+        client_address.set(request.META.get("REMOTE_ADDR") or "")
         response = self._get_response(request)
         response[HEADER] = current
         return response

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from typing import Any, NoReturn
 
 from django.db import models
 
@@ -16,3 +17,37 @@ class BaseModel(models.Model):
 
     class Meta:
         abstract = True
+
+
+class ImmutableError(TypeError):
+    """Something tried to change or remove what is history."""
+
+
+class AppendOnlyQuerySet(models.QuerySet[Any]):
+    """Rows that may be read and created."""
+
+    def update(self, **kwargs: Any) -> NoReturn:
+        raise ImmutableError(f"A row of {self.model.__name__} cannot be changed.")
+
+    def delete(self) -> NoReturn:
+        raise ImmutableError(f"A row of {self.model.__name__} cannot be deleted.")
+
+    def bulk_update(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise ImmutableError(f"A row of {self.model.__name__} cannot be changed.")
+
+
+class AppendOnly(models.Model):
+    """A row that is written once."""
+
+    objects = AppendOnlyQuerySet.as_manager()
+
+    class Meta:
+        abstract = True
+
+    def save(self, *args: Any, **kwargs: Any) -> None:
+        if not self._state.adding:
+            raise ImmutableError(f"A row of {type(self).__name__} cannot be changed.")
+        super().save(*args, **kwargs)
+
+    def delete(self, *args: Any, **kwargs: Any) -> NoReturn:
+        raise ImmutableError(f"A row of {type(self).__name__} cannot be deleted.")

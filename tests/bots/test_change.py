@@ -10,11 +10,12 @@ import pytest
 from django.db import close_old_connections, connection
 from rest_framework.test import APIClient
 
+from apps.accounts.audit import Actor
 from apps.accounts.models import Account
 from apps.bots.document import draft_read, merge
 from apps.bots.models import TwilioConfig, TwilioConfigVersion
 from apps.bots.selectors import stream_admit
-from apps.bots.services import Author, config_create
+from apps.bots.services import config_create
 from tests.conftest import BODY, ApiFor
 
 URL = "/twilio-config"
@@ -26,7 +27,7 @@ def _url(config: TwilioConfig) -> str:
 
 def _several(account: Account, count: int) -> list[TwilioConfig]:
     draft = draft_read(BODY)
-    return [config_create(account=account, draft=draft, author=Author()) for _ in range(count)]
+    return [config_create(account=account, draft=draft, actor=Actor()) for _ in range(count)]
 
 
 # --- tenancy ------------------------------------------------------------------------------------

@@ -6,10 +6,12 @@ import pytest
 from django.db import IntegrityError, connection, transaction
 from rest_framework.test import APIClient
 
+from apps.accounts.audit import Actor
 from apps.accounts.models import ApiKey
 from apps.bots.document import draft_read
-from apps.bots.models import ImmutableError, TwilioConfig, TwilioConfigVersion
-from apps.bots.services import Author, config_create
+from apps.bots.models import TwilioConfig, TwilioConfigVersion
+from apps.bots.services import config_create
+from apps.core.models import ImmutableError
 from tests.conftest import BODY
 
 
@@ -59,7 +61,7 @@ def test_a_removed_key_leaves_its_versions(api: APIClient) -> None:
 
 def test_no_secret_of_a_version_is_in_the_table(account: object, config: TwilioConfig) -> None:
     body = {**BODY, "api_keys": {"openai": "plain-key"}}
-    made = config_create(account=config.account, draft=draft_read(body), author=Author())
+    made = config_create(account=config.account, draft=draft_read(body), actor=Actor())
     with connection.cursor() as cursor:
         cursor.execute("SELECT * FROM bots_twilioconfigversion")
         table = str(cursor.fetchall())

@@ -7,11 +7,12 @@ from typing import Any
 import pytest
 from django.test import Client
 
+from apps.accounts.audit import Actor
 from apps.accounts.models import Account, ApiKey, User
 from apps.accounts.services import api_key_create, api_key_verify
 from apps.bots.document import draft_read
 from apps.bots.models import TwilioConfig
-from apps.bots.services import Author, config_create
+from apps.bots.services import config_create
 from tests.conftest import BODY
 
 
@@ -24,7 +25,7 @@ def operator(db: None) -> Client:
 
 def _configs(account: Account, count: int) -> None:
     for _ in range(count):
-        config_create(account=account, draft=draft_read(BODY), author=Author())
+        config_create(account=account, draft=draft_read(BODY), actor=Actor())
 
 
 @pytest.mark.parametrize(

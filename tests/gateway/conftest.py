@@ -12,10 +12,11 @@ import pytest
 from asgiref.testing import ApplicationCommunicator
 from channels.db import database_sync_to_async
 
+from apps.accounts.audit import Actor
 from apps.accounts.models import Account
 from apps.bots.document import draft_read
 from apps.bots.models import TwilioConfig
-from apps.bots.services import Author, config_create
+from apps.bots.services import config_create
 from apps.gateway.runtime import Gateway, gateway, gateway_close
 from apps.gateway.stock import stock_clips
 from botsconfig.asgi import application
@@ -49,7 +50,7 @@ def bot_with(account: Account) -> BotWith:
         for name, part in parts.items():
             config[name] = {**config.get(name, {}), **part}
         draft = draft_read({"name": "Bot", "config": config})
-        return config_create(account=owner or account, draft=draft, author=Author())
+        return config_create(account=owner or account, draft=draft, actor=Actor())
 
     return make
 
