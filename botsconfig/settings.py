@@ -47,6 +47,9 @@ TASKS_IMMEDIATE: bool = env.bool("TASKS_IMMEDIATE", False)
 # The local models take two seconds and 350 MB to load: before the first call, or in it.
 WARM_UP: bool = env.bool("WARM_UP", DEBUG)
 
+# Provider -> model in a config -> model that is asked for instead: for names that vendors retired.
+MODEL_ALIASES: dict[str, dict[str, str]] = env.json("MODEL_ALIASES", {})
+
 _public = urlsplit(PUBLIC_URL)
 STREAM_URL = f"{'wss' if _public.scheme == 'https' else 'ws'}://{_public.netloc}/media/twilio"
 ALLOWED_HOSTS = list(
@@ -242,6 +245,12 @@ SPECTACULAR_SETTINGS = {
     "COMPONENT_SPLIT_REQUEST": True,
     "PREPROCESSING_HOOKS": ["apps.core.schema.one_spelling"],
     "SWAGGER_UI_DIST": "SIDECAR",
+    "ENUM_NAME_OVERRIDES": {
+        "VersionStatusEnum": "apps.bots.answers.STATUSES",
+        "CallStatusEnum": "apps.calls.models.Call.Status",
+        "KindEnum": "apps.providers.base.KINDS",
+        "AuthorKindEnum": "apps.bots.answers.AUTHOR_KINDS",
+    },
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVERS": [{"url": PUBLIC_URL}],
 }

@@ -31,16 +31,21 @@ class ApiKeyAuthentication(BaseAuthentication):
         header = request.headers.get("Authorization", "")
         if not header:
             return None
-        keyword, _, secret = header.partition(" ")
-        if keyword.lower() != KEYWORD or not secret.strip():
+        if not authorization_is_readable(request):
             raise AuthenticationFailed("The Authorization header must read: Bearer <API key>.")
-        key = api_key_verify(secret.strip())
+        key = api_key_verify(header.partition(" ")[2].strip())
         if key is None:
             raise AuthenticationFailed("The API key is not valid.")
         return None, key
 
     def authenticate_header(self, request: Request) -> str:
         return "Bearer"
+
+
+def authorization_is_readable(request: Request) -> bool:
+    """Whether the request has an Authorization header that could hold a key."""
+    keyword, _, secret = request.headers.get("Authorization", "").partition(" ")
+    return keyword.lower() == KEYWORD and bool(secret.strip())
 
 
 class HasAccount(BasePermission):

@@ -7,13 +7,16 @@ Values are checked where native ones are. Rules, after their documentation:
   which speaks itself.
 - The first message is the prompt, if it is the system's; or the user's, as bodies for Anthropic
   have it.
-- Members, slots and options that nobody knows are kept in the stored body and not used.
+- Members, slots and options that nobody knows are kept and not used.
+- ``botsconfig`` is ours: what the native form has and theirs has no word for, so that a bot goes
+  from one face to the other and back. ``apps.bots.dailybots_form`` writes it.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from rest_framework import serializers
@@ -41,6 +44,7 @@ _MEMBERS: Mapping[Kind, frozenset[str]] = {
     "stt": frozenset({"model", "language"}),
 }
 _TURNS = frozenset({"confidence", "start_secs", "stop_secs", "min_volume"})
+_OUR_TURNS = ("interruptible", "idle_secs")
 
 Body = Mapping[str, Any]
 # Options by slot, and for each where in the body it stood.
@@ -52,19 +56,88 @@ def is_dailybots(body: Body) -> bool:
     return isinstance(body.get("config"), list) or "bot_profile" in body
 
 
-def native_from(body: Body) -> tuple[dict[str, Any], tuple[str, ...]]:
-    """Return the native body, and what of this one is not used.
+# Members that both forms have; and those of the native config that only ours has.
+SHARED = ("max_duration", "webhook_tools", "name", "metadata")
+OURS = ("greeting", "lines", "variables", "turns")
 
+
+@dataclass(slots=True)
+class Kept:
+    """What a body says that the native form has no word for.
+
+    members: the body's own, such as the profile, a room, or what nobody knows. options: by slot.
+    slots: items of ``config`` for slots that do not exist. notes: sentences on what is not used.
+    """
+
+    members: dict[str, Any] = field(default_factory=dict)
+    options: dict[str, dict[str, Any]] = field(default_factory=dict)
+    slots: list[Any] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def stored(self) -> dict[str, Any]:
+        """Return it as a version keeps it."""
+        found = {"members": self.members, "options": self.options, "slots": self.slots}
+        return {name: value for name, value in found.items() if value}
+
+
+def native_from(body: Body, before: Mapping[str, Any] | None = None) -> tuple[dict[str, Any], Kept]:
+    """Return the native body, and what it has no word for.
+
+    before: the document that this one replaces. What their form cannot say stays as it was there:
+    name, metadata, a greeting's text, lines, variables, and when to interrupt or to ask.
     Raises serializers.ValidationError, by path in this body.
     """
     _profile_check(body)
     services = _services(body)
-    options, notes = _options(body, services)
-    native: dict[str, Any] = {"config": _config(services, options, notes)}
-    for name in ("max_duration", "api_keys", "webhook_tools", "name", "metadata"):
+    kept = Kept()
+    options = _options(body, services, kept)
+    native: dict[str, Any] = {"config": _config(services, options, kept)}
+    for name in ("api_keys", *SHARED):
         if name in body:
             native[name] = body[name]
-    return native, tuple(notes)
+    _ours(native, body, before or {})
+    known = {"services", "config", "service_options", "api_keys", "botsconfig", *SHARED}
+    kept.members = {name: value for name, value in body.items() if name not in known}
+    return native, kept
+
+
+def _ours(native: dict[str, Any], body: Body, before: Mapping[str, Any]) -> None:
+    given = _ours_given(body)
+    for name in ("name", "metadata"):
+        if name in before:
+            native.setdefault(name, before[name])
+    config = native["config"]
+    for name in ("lines", "variables"):
+        if (found := given.get(name, before.get(name))) is not None:
+            config[name] = found
+    old_turns = {name: before["turns"][name] for name in _OUR_TURNS} if before else {}
+    config["turns"] = {**old_turns, **_object(given, "turns"), **config["turns"]}
+    _greeting(config, given.get("greeting", before.get("greeting")))
+
+
+def _ours_given(body: Body) -> Mapping[str, Any]:
+    given = body.get("botsconfig", {})
+    if not isinstance(given, Mapping):
+        raise _refuse("botsconfig", f"An object with {', '.join(OURS)}.")
+    if strangers := sorted(set(given) - set(OURS)):
+        raise _refuse(f"botsconfig.{strangers[0]}", f"Unknown field. Valid: {', '.join(OURS)}.")
+    return given
+
+
+def _greeting(config: dict[str, Any], greeting: Any) -> None:
+    """A greeting's text counts unless the body lets the model begin."""
+    waits = config["greeting"]["mode"] == "none"
+    if not isinstance(greeting, Mapping | None):
+        config["greeting"] = greeting  # refused where native ones are
+    elif waits and greeting is not None and greeting.get("mode") != "model":
+        config["greeting"] = greeting
+
+
+def _object(given: Mapping[str, Any], name: str) -> Mapping[str, Any]:
+    found = given.get(name, {})
+    if not isinstance(found, Mapping):
+        raise _refuse(f"botsconfig.{name}", "An object.")
+    return found
 
 
 def path_of(path: str, body: Body) -> str:
@@ -75,7 +148,11 @@ def path_of(path: str, body: Body) -> str:
     if path == "config.llm.prompt":
         return "config.llm.initial_messages"
     if path.startswith("config.turns."):
-        return path.replace("config.turns.", "config.vad.params.")
+        ours = path.rpartition(".")[2] in _OUR_TURNS
+        return path.replace("config.turns.", "botsconfig.turns." if ours else "config.vad.params.")
+    for name in ("greeting", "lines", "variables"):
+        if path.startswith(f"config.{name}"):
+            return path.replace("config.", "botsconfig.", 1)
     return path
 
 
@@ -106,9 +183,8 @@ def _services(body: Body) -> dict[Kind, str]:
     return found
 
 
-def _options(body: Body, services: Mapping[Kind, str]) -> tuple[Options, list[str]]:
+def _options(body: Body, services: Mapping[Kind, str], kept: Kept) -> Options:
     options: Options = {"llm": {}, "tts": {}, "stt": {}, "vad": {}}
-    notes: list[str] = []
     for service, given in _service_options(body):
         for slot in SLOTS:
             if services.get(slot) == service:
@@ -117,8 +193,9 @@ def _options(body: Body, services: Mapping[Kind, str]) -> tuple[Options, list[st
         if slot_name in options:
             options[slot_name][name] = value
         else:
-            notes.append(f"{path}: There is no slot {slot_name[:40]}; not used.")
-    return options, notes
+            kept.notes.append(f"{path}: There is no slot {slot_name[:40]}; not used.")
+            kept.slots.append({"service": slot_name, "options": [{"name": name, "value": value}]})
+    return options
 
 
 def _service_options(body: Body) -> Iterator[tuple[str, Mapping[str, Any]]]:
@@ -150,39 +227,49 @@ def _listed(body: Body) -> Iterator[tuple[str, str, str, Any]]:
 
 
 def _config(
-    services: Mapping[Kind, str], options: Options, notes: list[str]
+    services: Mapping[Kind, str], options: Options, kept: Kept
 ) -> dict[str, dict[str, Any]]:
     config: dict[str, dict[str, Any]] = {}
     for slot, service in services.items():
-        config[slot] = {"provider": service, **_known(slot, service, options[slot], notes)}
+        config[slot] = {"provider": service, **_known(slot, service, options[slot], kept)}
     llm = config["llm"]
     llm.update(_messages(llm.pop("initial_messages", None)))
     if "tools" in llm:
         llm["tools"] = _tools(llm["tools"])
     speaks_first = _flag(llm.pop("run_on_config", False))
     config["greeting"] = {"mode": "model" if speaks_first else "none"}
-    config["turns"] = _turns(options["vad"], notes)
+    config["turns"] = _turns(options["vad"], kept)
     return config
 
 
-def _known(
-    slot: Kind, service: str, options: Mapping[str, Any], notes: list[str]
-) -> dict[str, Any]:
+def _known(slot: Kind, service: str, options: Mapping[str, Any], kept: Kept) -> dict[str, Any]:
     found = declaration(slot, service)
-    kept = {}
+    known = {}
     for name, value in options.items():
         if name in _MEMBERS[slot] or (found is not None and found.option(name) is not None):
-            kept[name] = value
+            known[name] = value
         else:
-            notes.append(f"config.{slot}.{name[:60]}: {service[:60]} has no such option; not used.")
-    return kept
+            _set_aside(slot, name, value, kept)
+            kept.notes.append(
+                f"config.{slot}.{name[:60]}: {service[:60]} has no such option; not used."
+            )
+    return known
 
 
-def _turns(vad: Mapping[str, Any], notes: list[str]) -> dict[str, Any]:
+def _set_aside(slot: str, name: str, value: Any, kept: Kept) -> None:
+    kept.options.setdefault(slot, {})[name] = value
+
+
+def _turns(vad: Mapping[str, Any], kept: Kept) -> dict[str, Any]:
     params = vad.get("params", {})
     if not isinstance(params, Mapping):
         raise _refuse("config.vad.params", 'An object, such as {"stop_secs": 0.3}.')
-    notes += [f"config.vad.params.{name[:60]}: not used." for name in params if name not in _TURNS]
+    for name in vad.keys() - {"params"}:
+        _set_aside("vad", name, vad[name], kept)
+        kept.notes.append(f"config.vad.{name[:60]}: not used.")
+    if unknown := {name: value for name, value in params.items() if name not in _TURNS}:
+        _set_aside("vad", "params", unknown, kept)
+        kept.notes += [f"config.vad.params.{name[:60]}: not used." for name in unknown]
     return {name: value for name, value in params.items() if name in _TURNS}
 
 

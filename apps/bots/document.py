@@ -4,15 +4,15 @@ A body is native or Daily Bots'; both become one document, which is what the gat
 
 ``{"name", "metadata", "llm": {"provider", "model", "prompt", "messages", "tools", "options"},
 "tts": {"provider", "model", "voice", "language", "options"}, "stt": {"provider", "model",
-"language", "options"}, "turns", "greeting": {"mode", "text"}, "lines", "webhook_tools",
-"max_duration"}``
+"language", "options"}, "turns", "greeting": {"mode", "text"}, "lines", "variables": {name: {"type",
+"default", "description"}}, "webhook_tools", "max_duration"}``
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from rest_framework import serializers
@@ -20,7 +20,8 @@ from rest_framework import serializers
 from apps.bots import dailybots
 from apps.bots.models import TwilioConfigVersion
 from apps.bots.serializers import TwilioConfigBodySerializer
-from apps.bots.slots import slot_warning
+from apps.bots.slots import slot_warnings
+from apps.bots.variables import BUILT_IN, used_in
 from apps.core.errors import fields_flatten
 from apps.providers.base import KINDS, Kind
 
@@ -34,35 +35,56 @@ _SLOTS: tuple[Kind, ...] = ("llm", "tts", "stt")
 class Draft:
     """A checked body that is not stored yet.
 
-    body: as received, without the secrets. api_keys and tool_headers: None where nothing was said
-    of them. notes: what was accepted but will not be used.
+    body: as received, without the secrets. kept: what a Daily Bots body said that the document has
+    no word for. api_keys and tool_headers: None where nothing was said of them. notes: what was
+    accepted but will not be used.
     """
 
     face: str
     document: Document
     body: Body = field(repr=False)
+    kept: Body = field(default_factory=dict, repr=False)
     api_keys: Mapping[str, str] | None = field(default=None, repr=False)
     tool_headers: Mapping[str, Mapping[str, str] | None] = field(default_factory=dict, repr=False)
     notes: tuple[str, ...] = ()
 
 
-def draft_read(body: Any) -> Draft:
-    """Check a body of either form. Raises serializers.ValidationError, by path in that body."""
+def draft_read(body: Any, before: TwilioConfigVersion | None = None) -> Draft:
+    """Check a body of either form. before: the version that it replaces.
+
+    Raises serializers.ValidationError, by path in that body.
+    """
     if not isinstance(body, Mapping):
         raise serializers.ValidationError(["The body must be a JSON object."])
-    if not dailybots.is_dailybots(body):
-        return _draft(TwilioConfigVersion.Face.NATIVE, body, body)
-    native, notes = dailybots.native_from(body)
+    if dailybots.is_dailybots(body):
+        return _dailybots_read(body, before)
+    draft = _draft(TwilioConfigVersion.Face.NATIVE, body, body)
+    return replace(draft, kept=_still_kept(draft.document, before)) if before else draft
+
+
+def _dailybots_read(body: Body, before: TwilioConfigVersion | None) -> Draft:
+    native, kept = dailybots.native_from(body, before.document if before else None)
     try:
-        return _draft(TwilioConfigVersion.Face.DAILYBOTS, body, native, notes)
+        draft = _draft(TwilioConfigVersion.Face.DAILYBOTS, body, native)
     except serializers.ValidationError as exc:
         fields = fields_flatten(exc.detail)
         raise serializers.ValidationError(
             {dailybots.path_of(path, body): texts for path, texts in fields.items()}
         ) from None
+    return replace(draft, kept=kept.stored(), notes=tuple(kept.notes))
 
 
-def _draft(face: str, body: Body, native: Body, notes: tuple[str, ...] = ()) -> Draft:
+def _still_kept(document: Document, before: TwilioConfigVersion) -> dict[str, Any]:
+    """What stays of an earlier Daily Bots body; options of a provider go with the provider."""
+    options = {
+        slot: found
+        for slot, found in before.kept.get("options", {}).items()
+        if slot not in _SLOTS or document[slot]["provider"] == before.document[slot]["provider"]
+    }
+    return {**before.kept, **({"options": options} if "options" in before.kept else {})}
+
+
+def _draft(face: str, body: Body, native: Body) -> Draft:
     form = TwilioConfigBodySerializer(data=native)
     form.is_valid(raise_exception=True)
     checked = form.validated_data
@@ -73,7 +95,6 @@ def _draft(face: str, body: Body, native: Body, notes: tuple[str, ...] = ()) -> 
         body=_without_secrets(body),
         api_keys=checked.get("api_keys"),
         tool_headers=headers,
-        notes=notes,
     )
 
 
@@ -88,6 +109,7 @@ def _document(checked: Body) -> Document:
         "turns": dict(config["turns"]),
         "greeting": dict(config["greeting"]),
         "lines": dict(config["lines"]),
+        "variables": {name: dict(found) for name, found in config["variables"].items()},
         "webhook_tools": {
             name: {key: value for key, value in tool.items() if key != "custom_headers"}
             for name, tool in checked["webhook_tools"].items()
@@ -113,6 +135,8 @@ def native_of(document: Document) -> dict[str, Any]:
     if not document["llm"]["messages"]:
         del config["llm"]["messages"]
     config |= {name: dict(document[name]) for name in ("turns", "greeting", "lines")}
+    if document.get("variables"):
+        config["variables"] = dict(document["variables"])
     return {
         "name": document["name"],
         "config": config,
@@ -174,7 +198,11 @@ def merge(target: Any, patch: Any) -> Any:
 
 
 def document_warnings(document: Document) -> Iterator[str]:
-    """Say what keeps the bot from taking calls on this server."""
+    """Say what keeps the bot from taking calls on this server, and what may surprise."""
     for slot in KINDS:
-        if warning := slot_warning(slot, document[slot]["provider"]):
-            yield f"config.{slot}.provider: {warning}"
+        for member, warning in slot_warnings(slot, document[slot]):
+            yield f"config.{slot}.{member}: {warning}"
+    undeclared = used_in(document) - {*(document.get("variables") or {}), *BUILT_IN}
+    if undeclared:
+        names = ", ".join(sorted(undeclared))
+        yield f"config.variables: Used but not declared, so calls have to bring them: {names}."

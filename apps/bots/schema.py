@@ -14,12 +14,23 @@ from drf_spectacular.utils import (
     extend_schema,
     extend_schema_view,
 )
-from rest_framework import serializers
 
-from apps.bots.serializers import (
+from apps.bots.answers import (
     DailyBotsBodySerializer,
-    TwilioConfigBodySerializer,
+    DailyBotsDeletedSerializer,
+    DailyBotsErrorSerializer,
+    DailyBotsListSerializer,
+    DailyBotsSerializer,
+    ProvidersSerializer,
+    RenderedSerializer,
     TwilioConfigSerializer,
+    VersionDetailSerializer,
+    VersionSerializer,
+)
+from apps.bots.filters import ORDERS
+from apps.bots.serializers import (
+    RotateSerializer,
+    TwilioConfigBodySerializer,
 )
 from apps.core.schema import ErrorSerializer
 from apps.providers.registry import PROVIDERS as CATALOGUE
@@ -47,37 +58,6 @@ class SlotExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call
             found["properties"][name] = {"type": types[0], **schema} if len(types) == 1 else schema
         found["additionalProperties"] = {}
         return found
-
-
-class VoiceSerializer(serializers.Serializer[Any]):
-    """A voice of a provider."""
-
-    id = serializers.CharField()
-    name = serializers.CharField()
-    language = serializers.CharField()
-
-
-class ProviderSerializer(serializers.Serializer[Any]):
-    """A provider: what a slot may name, and what it takes."""
-
-    kind = serializers.ChoiceField(choices=("stt", "llm", "tts"))
-    name = serializers.CharField()
-    title = serializers.CharField()
-    description = serializers.CharField()
-    models = serializers.ListField(child=serializers.CharField())
-    open_models = serializers.BooleanField(help_text="Models beyond these are passed on.")
-    voices = VoiceSerializer(many=True)
-    open_voices = serializers.BooleanField(help_text="Voices beyond these are passed on.")
-    options = serializers.DictField(help_text="JSON Schema of the options.")
-    needs_key = serializers.BooleanField()
-    available = serializers.BooleanField(help_text="This server can take calls with it.")
-    missing = serializers.CharField(allow_blank=True, help_text="What keeps it from that.")
-
-
-class ProvidersSerializer(serializers.Serializer[Any]):
-    """The catalogue."""
-
-    results = ProviderSerializer(many=True)
 
 
 _BODY = {
@@ -117,6 +97,9 @@ _ID = "5f0c7a52-2f6e-4c39-9d1a-0f6a51a0c6de"
 _ANSWER = {
     "id": _ID,
     "version": 1,
+    "status": "published",
+    "published_version": 1,
+    "latest_version": 1,
     **_BODY,
     "webhook_tools": {},
     "twiml": '<?xml version="1.0" encoding="UTF-8"?><Response>…</Response>',
@@ -133,10 +116,27 @@ _ERROR = {
     "request_id": "9f2c4e1b7a604a0a8d3f1c55b1f0a7de",
 }
 
+_PROVIDER = {
+    "kind": "tts",
+    "name": "local",
+    "title": "Hibari, on this server",
+    "description": "Hibari (American English) on this server's CPU. Works offline.",
+    "models": ["hibari"],
+    "open_models": False,
+    "voices": [{"id": "heart", "name": "Heart", "language": "en-US"}],
+    "open_voices": False,
+    "options": {"type": "object", "properties": {}, "additionalProperties": False},
+    "needs_key": False,
+    "has_key": False,
+    "available": True,
+    "missing": "",
+}
 _MEANINGS = {
     400: "The body or a parameter is not valid.",
     401: "The API key is missing or not valid.",
-    404: "There is no such bot in this account.",
+    403: "The API key's scopes do not cover this.",
+    404: "There is no such bot or version in this account.",
+    409: "Not possible in the present state of things.",
     412: "If-Match does not name the current version.",
     413: "The body is too large.",
     415: "The body is not sent as JSON.",
@@ -186,45 +186,77 @@ _ETAG = OpenApiParameter(
     response=[200, 201],
 )
 
+_DRAFT = OpenApiParameter(
+    "draft",
+    bool,
+    default=False,
+    description="The drafts' line: reads the latest version; writes one that takes no calls yet.",
+)
+_FILTERS = [
+    OpenApiParameter("name", str, description="The whole name."),
+    OpenApiParameter("search", str, description="A part of the name, in any case."),
+    OpenApiParameter("provider", str, description="A provider in any slot."),
+    OpenApiParameter("order", str, enum=sorted(ORDERS), default="-created_at"),
+    OpenApiParameter(
+        "metadata",
+        {"type": "object", "additionalProperties": {"type": "string"}},
+        style="deepObject",
+        explode=True,
+        description="`metadata[team]=ops`, or `metadata.team=ops`: a key and its value.",
+    ),
+]
+
+
+def _body() -> dict[str, Any]:
+    return {"application/json": _EITHER}
+
+
+_TAG = ["twilio-config"]
 CONFIGS = extend_schema_view(
     list=extend_schema(
         operation_id="twilio_config_list",
-        summary="List bots, newest first",
-        responses={200: TwilioConfigSerializer(many=True), **_errors(400, 401)},
+        summary="List bots",
+        tags=_TAG,
+        parameters=_FILTERS,
+        responses={200: TwilioConfigSerializer(many=True), **_errors(400, 401, 403)},
         examples=[OpenApiExample("Front desk", value=_ANSWER, response_only=True)],
     ),
     create=extend_schema(
         operation_id="twilio_config_create",
         summary="Create a bot; the answer has its TwiML",
-        request={"application/json": _EITHER},
-        responses={201: _config("Created."), **_errors(400, 401, 413, 415)},
-        parameters=[_ETAG],
+        tags=_TAG,
+        request=_body(),
+        responses={201: _config("Created."), **_errors(400, 401, 403, 413, 415)},
+        parameters=[_DRAFT, _ETAG],
         examples=_BODIES,
     ),
     retrieve=extend_schema(
         operation_id="twilio_config_get",
         summary="Read a bot",
-        responses={200: _config("The bot."), **_errors(401, 404)},
-        parameters=[_ETAG],
+        tags=_TAG,
+        responses={200: _config("The bot."), **_errors(400, 401, 403, 404)},
+        parameters=[_DRAFT, _ETAG],
     ),
     update=extend_schema(
         operation_id="twilio_config_replace",
         summary="Replace a bot's content, as a new version",
-        request={"application/json": _EITHER},
-        responses={200: _config("Replaced."), **_errors(400, 401, 404, 412, 413, 415)},
-        parameters=[_IF_MATCH, _ETAG],
+        tags=_TAG,
+        request=_body(),
+        responses={200: _config("Replaced."), **_errors(400, 401, 403, 404, 412, 413, 415)},
+        parameters=[_DRAFT, _IF_MATCH, _ETAG],
         examples=_BODIES,
     ),
     partial_update=extend_schema(
         operation_id="twilio_config_patch",
         summary="Change parts of a bot, as a new version",
         description="Merges the body over the native form after RFC 7396: null removes.",
+        tags=_TAG,
         request={
             "application/merge-patch+json": OpenApiTypes.OBJECT,
             "application/json": OpenApiTypes.OBJECT,
         },
-        responses={200: _config("Changed."), **_errors(400, 401, 404, 412, 413, 415)},
-        parameters=[_IF_MATCH, _ETAG],
+        responses={200: _config("Changed."), **_errors(400, 401, 403, 404, 412, 413, 415)},
+        parameters=[_DRAFT, _IF_MATCH, _ETAG],
         examples=[
             OpenApiExample(
                 "Another pace",
@@ -237,15 +269,214 @@ CONFIGS = extend_schema_view(
         operation_id="twilio_config_delete",
         summary="Take a bot out of service",
         description="Live calls go on to their end; its TwiML answers no more.",
-        responses={204: OpenApiResponse(description="Gone."), **_errors(401, 404, 412)},
+        tags=_TAG,
+        responses={204: OpenApiResponse(description="Gone."), **_errors(401, 403, 404, 412)},
         parameters=[_IF_MATCH],
     ),
+)
+
+_VERSION = {
+    "number": 2,
+    "status": "published",
+    "face": "native",
+    "author": {"kind": "key", "id": _ID, "name": "deploy"},
+    "created_at": "2026-01-31T12:00:00Z",
+    "changes": [{"path": "config.tts.speed", "before": 1.0, "after": 0.9}],
+}
+_NUMBER = OpenApiParameter(
+    "number", {"type": "integer", "minimum": 1, "maximum": 999_999_999}, OpenApiParameter.PATH
+)
+VERSIONS = extend_schema_view(
+    list=extend_schema(
+        operation_id="twilio_config_version_list",
+        summary="List a bot's versions, newest first",
+        tags=["versions"],
+        responses={200: VersionSerializer(many=True), **_errors(400, 401, 403, 404)},
+        examples=[OpenApiExample("A change of pace", value=_VERSION, response_only=True)],
+    ),
+    retrieve=extend_schema(
+        operation_id="twilio_config_version_get",
+        summary="Read a version with its content",
+        tags=["versions"],
+        parameters=[_NUMBER],
+        responses={
+            200: OpenApiResponse(
+                VersionDetailSerializer,
+                description="The version.",
+                examples=[OpenApiExample("A version", value={**_VERSION, "content": _ANSWER})],
+            ),
+            **_errors(401, 403, 404),
+        },
+    ),
+)
+
+PUBLISH = extend_schema(
+    operation_id="twilio_config_version_publish",
+    summary="Let a draft take calls",
+    description="Publishing the version that takes calls already changes nothing.",
+    tags=["versions"],
+    request=None,
+    parameters=[_NUMBER, _IF_MATCH, _ETAG],
+    responses={200: _config("Published."), **_errors(401, 403, 404, 409, 412)},
+)
+RESTORE = extend_schema(
+    operation_id="twilio_config_version_restore",
+    summary="Make an older version's content the newest version",
+    tags=["versions"],
+    request=None,
+    parameters=[_NUMBER, _IF_MATCH, _ETAG],
+    responses={201: _config("Restored."), **_errors(401, 403, 404, 412)},
+)
+
+_SLOT = {
+    "provider": "openai",
+    "model": "gpt-5-mini",
+    "configured_model": "gpt-5-mini",
+    "key": "account",
+    "available": True,
+    "missing": "",
+}
+_RENDERED = {
+    **{name: _ANSWER[name] for name in ("id", "version", "status", "name", "config")},
+    "takes_calls": True,
+    "max_duration": 600,
+    "twiml": _ANSWER["twiml"],
+    "providers": {"llm": _SLOT, "tts": _SLOT, "stt": _SLOT},
+    "variables": {"guest": {"value": "Ann", "source": "given"}},
+    "missing_variables": ["room"],
+    "missing_keys": ["cartesia"],
+    "warnings": [],
+}
+RENDER = extend_schema_view(
+    get=extend_schema(
+        operation_id="twilio_config_render",
+        summary="Say what a caller would get; changes nothing",
+        tags=_TAG,
+        parameters=[
+            OpenApiParameter("from", str, description="The caller's number, E.164."),
+            OpenApiParameter("to", str, description="The number that is called, E.164."),
+            OpenApiParameter(
+                "variables", str, description='A JSON object, such as {"guest": "Ann"}.'
+            ),
+            OpenApiParameter("version", int, description="Another version than calls get."),
+        ],
+        responses={
+            200: OpenApiResponse(
+                RenderedSerializer,
+                description="What a caller would get.",
+                examples=[OpenApiExample("A guest", value=_RENDERED)],
+            ),
+            **_errors(400, 401, 403, 404),
+        },
+    )
+)
+ROTATE = extend_schema_view(
+    post=extend_schema(
+        operation_id="twilio_config_rotate_token",
+        summary="Give a bot another stream token, and so another TwiML",
+        tags=_TAG,
+        request=RotateSerializer,
+        responses={200: _config("The bot."), **_errors(400, 401, 403, 404, 413, 415)},
+        examples=[OpenApiExample("At once", value={"grace_seconds": 0}, request_only=True)],
+    )
 )
 
 PROVIDERS = extend_schema_view(
     get=extend_schema(
         operation_id="provider_list",
         summary="List the providers that a bot may name",
-        responses={200: ProvidersSerializer, **_errors(401)},
+        tags=["providers"],
+        parameters=[OpenApiParameter("kind", str, enum=["stt", "llm", "tts"])],
+        responses={
+            200: OpenApiResponse(
+                ProvidersSerializer,
+                description="The catalogue.",
+                examples=[OpenApiExample("One voice", value={"results": [_PROVIDER]})],
+            ),
+            **_errors(400, 401, 403),
+        },
     )
+)
+
+_THEIRS = {**_DAILYBOTS_BODY, "id": _ID, "twiml": _ANSWER["twiml"]}
+_THEIR_ERROR = {
+    "error": "invalid-request-error",
+    "info": "1 field is invalid: services.tts: Name a service.",
+}
+_THEIR_MEANINGS = {
+    **_MEANINGS,
+    400: "The body is not valid, or the Authorization header is missing or malformed.",
+    401: "The API key is not valid.",
+}
+
+
+def _their_errors(*codes: int) -> dict[int, Any]:
+    return {
+        code: OpenApiResponse(
+            DailyBotsErrorSerializer,
+            description=_THEIR_MEANINGS[code],
+            examples=[OpenApiExample("Voice", value=_THEIR_ERROR)] if code == 400 else [],
+        )
+        for code in codes
+    }
+
+
+def _their(description: str) -> OpenApiResponse:
+    return OpenApiResponse(
+        DailyBotsSerializer,
+        description=description,
+        examples=[OpenApiExample("Bicycle shop", value=_THEIRS)],
+    )
+
+
+_THEIR_BODIES = [OpenApiExample("Bicycle shop", value=_DAILYBOTS_BODY, request_only=True)]
+DAILYBOTS = extend_schema_view(
+    list=extend_schema(
+        operation_id="daily_bots_list",
+        summary="List bots in Daily Bots' form",
+        tags=["daily-bots"],
+        responses={
+            200: OpenApiResponse(
+                DailyBotsListSerializer,
+                description="All of them, newest first, up to a thousand.",
+                examples=[OpenApiExample("One", value={"total_count": 1, "data": [_THEIRS]})],
+            ),
+            **_their_errors(400, 401, 403),
+        },
+    ),
+    create=extend_schema(
+        operation_id="daily_bots_create",
+        summary="Create a bot with a Daily Bots body",
+        tags=["daily-bots"],
+        request=DailyBotsBodySerializer,
+        responses={200: _their("Created."), **_their_errors(400, 401, 403, 413, 415)},
+        examples=_THEIR_BODIES,
+    ),
+    retrieve=extend_schema(
+        operation_id="daily_bots_get",
+        summary="Read a bot in Daily Bots' form",
+        tags=["daily-bots"],
+        responses={200: _their("The bot."), **_their_errors(400, 401, 403, 404)},
+    ),
+    update=extend_schema(
+        operation_id="daily_bots_update",
+        summary="Replace a bot's content with a Daily Bots body",
+        tags=["daily-bots"],
+        request=DailyBotsBodySerializer,
+        responses={200: _their("Replaced."), **_their_errors(400, 401, 403, 404, 413, 415)},
+        examples=_THEIR_BODIES,
+    ),
+    destroy=extend_schema(
+        operation_id="daily_bots_delete",
+        summary="Take a bot out of service",
+        tags=["daily-bots"],
+        responses={
+            200: OpenApiResponse(
+                DailyBotsDeletedSerializer,
+                description="Gone.",
+                examples=[OpenApiExample("Gone", value={"deleted": True, "id": _ID})],
+            ),
+            **_their_errors(400, 401, 403, 404),
+        },
+    ),
 )

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import hmac
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from django.db.models import QuerySet
+from django.conf import settings
+from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from apps.accounts.models import Account
 from apps.bots.models import SpokenLine, TwilioConfig, TwilioConfigVersion
+from apps.bots.variables import filled, filling_of
 from apps.providers.base import Kind, ServiceSettings
 
 
@@ -26,8 +28,76 @@ def twilio_configs_listed(account: Account) -> QuerySet[TwilioConfig]:
     return (
         twilio_configs_of(account)
         .select_related("current")
-        .defer("current__body", "current__secrets", "previous_stream_token")
+        .defer(*(f"current__{name}" for name in _HEAVY), "previous_stream_token")
     )
+
+
+# Ciphertext that most readers do not need.
+_HEAVY = ("body", "kept", "secrets")
+
+
+def versions_shown(configs: Sequence[TwilioConfig]) -> list[TwilioConfigVersion]:
+    """Return what each bot shows: the version that takes calls, or the latest before there is one.
+
+    One query at the most, however many bots.
+    """
+    drafts = Q()
+    for config in configs:
+        if config.current is None:
+            drafts |= Q(config=config, number=config.latest_number)
+    latest = {}
+    if drafts:
+        found = TwilioConfigVersion.objects.filter(drafts).defer(*_HEAVY)
+        latest = {version.config_id: version for version in found}
+    return [config.current or latest[config.id] for config in configs]
+
+
+def version_shown(
+    config: TwilioConfig, *, draft: bool = False, whole: bool = False
+) -> TwilioConfigVersion:
+    """Return what a bot shows; with ``draft`` the latest version, published or not.
+
+    whole: with body, kept members and secrets.
+    """
+    if config.current is not None and not (
+        whole or (draft and config.current.number != config.latest_number)
+    ):
+        return config.current
+    number = config.latest_number if draft or config.current is None else config.current.number
+    return version_numbered(config, number, whole=whole)
+
+
+def version_numbered(
+    config: TwilioConfig, number: int, *, whole: bool = False
+) -> TwilioConfigVersion:
+    """Return a version of a bot. Raises TwilioConfigVersion.DoesNotExist."""
+    versions = TwilioConfigVersion.objects.filter(config=config)
+    version: TwilioConfigVersion = (versions if whole else versions.defer(*_HEAVY)).get(
+        number=number
+    )
+    return version
+
+
+def versions_of(config: TwilioConfig) -> QuerySet[TwilioConfigVersion]:
+    """A bot's versions with their authors; bodies stay in the table."""
+    found: QuerySet[TwilioConfigVersion] = (
+        TwilioConfigVersion.objects.filter(config=config)
+        .select_related("author", "author_key")
+        .defer("body", "kept")
+    )
+    return found
+
+
+def versions_before(
+    config: TwilioConfig, versions: Sequence[TwilioConfigVersion]
+) -> dict[int, TwilioConfigVersion]:
+    """Return the predecessors of some versions by number; one query for those not among them."""
+    known = {version.number: version for version in versions}
+    wanted = {version.number - 1 for version in versions} - known.keys() - {0}
+    if wanted:
+        found = versions_of(config).filter(number__in=wanted)
+        known |= {version.number: version for version in found}
+    return known
 
 
 def twilio_config_by_id(config_id: str | uuid.UUID) -> TwilioConfig | None:
@@ -60,19 +130,25 @@ class Admission:
         return service_settings(kind, self.document, self.secrets)
 
 
-def stream_admit(*, account_id: str, config_id: str, token: str) -> Admission | None:
+def stream_admit(
+    *, account_id: str, config_id: str, token: str, given: Mapping[str, str] | None = None
+) -> Admission | None:
     """Return what the stream may be, or None if these three do not belong together.
 
-    One query. The texts come from the socket and may be anything.
+    given: what else the call brings; the bot's variables are filled from it. One query, and one
+    more where a provider needs a key that the bot does not bring itself. The texts come from the
+    socket and may be anything. A bot that was never published takes no calls.
     """
     account_uuid, config_uuid = _uuid(account_id), _uuid(config_id)
     if account_uuid is None or config_uuid is None:
         return None
     configs = TwilioConfig.objects.filter(id=config_uuid, account=account_uuid, deleted_at=None)
-    config = configs.select_related("account", "current").defer("current__body").first()
+    config = (
+        configs.select_related("account", "current").defer("current__body", "current__kept").first()
+    )
     if config is None or config.current is None or not _token_fits(config, token):
         return None
-    return _admission(config, config.current)
+    return _admission(config, config.current, given or {})
 
 
 def _token_fits(config: TwilioConfig, token: str) -> bool:
@@ -89,14 +165,17 @@ def _same(offered: bytes, stored: str) -> bool:
     return bool(stored) and hmac.compare_digest(offered, stored.encode())
 
 
-def _admission(config: TwilioConfig, version: TwilioConfigVersion) -> Admission:
+def _admission(
+    config: TwilioConfig, version: TwilioConfigVersion, given: Mapping[str, str]
+) -> Admission:
+    filling = filling_of(version.document, given)
     return Admission(
         account_id=str(config.account_id),
         config_id=str(config.id),
         config_name=config.name,
         version_id=version.id,
         version_number=version.number,
-        document=version.document,
+        document=filled(version.document, filling.values),
         secrets=version.secrets,
         twilio_auth_token=config.account.twilio_auth_token,
     )
@@ -110,12 +189,17 @@ def service_settings(
     key = secrets.get("api_keys", {}).get(slot["provider"])
     return ServiceSettings(
         provider=slot["provider"],
-        model=slot["model"],
+        model=model_used(slot["provider"], slot["model"]),
         voice=slot.get("voice", ""),
         language=slot.get("language", ""),
         options=slot["options"],
         secrets={"api_key": key} if key else {},
     )
+
+
+def model_used(provider: str, model: str) -> str:
+    """Return the model that is really asked for: the operator may map retired names."""
+    return settings.MODEL_ALIASES.get(provider, {}).get(model, model)
 
 
 def spoken_lines_load(account_id: str, digests: Iterable[str]) -> dict[str, bytes]:

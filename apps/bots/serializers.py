@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any, ClassVar
 
+import orjson
 from rest_framework import serializers
 
 from apps.bots.slots import DEFAULT_PROVIDER, SlotError, slot_read
 from apps.bots.tools import ToolSerializer, WebhookToolSerializer
+from apps.bots.variables import NAME, RESERVED, TYPES, value_clean
 from apps.core.parsers import unstorable_refuse
 from apps.core.serializers import (
     FlagField,
@@ -32,7 +35,13 @@ TOOLS = 64
 # Both exclusive, as Daily Bots had them: 60 < max_duration < 86400.
 DURATION_ABOVE_S, DURATION_BELOW_S, DURATION_DEFAULT_S = 60, 86_400, 600
 
+VARIABLES = 200
+GRACE_DEFAULT_S, GRACE_LONGEST_S = 24 * 3_600, 30 * 24 * 3_600
+
 _TURNS = asdict(TurnSettings())
+_VARIABLE = re.compile(NAME)
+_NUMBER = r"\+[1-9]\d{1,14}|anonymous|"
+_E164 = "A number in E.164 form, such as +4930123456."
 
 
 class SlotSerializer(serializers.Serializer[Any]):
@@ -182,6 +191,41 @@ class LinesSerializer(StrictSerializer):
     time_up = TextField(required=False, max_length=LINE_CHARACTERS)
 
 
+class VariableSerializer(StrictSerializer):
+    """A variable that texts may use as ``{{name}}``."""
+
+    type = serializers.ChoiceField(choices=TYPES, default="string")
+    default = serializers.JSONField(
+        required=False, allow_null=True, help_text="Used where a call brings no value."
+    )
+    description = TextField(required=False, allow_blank=True, max_length=LINE_CHARACTERS)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        default = attrs.get("default")
+        if default is not None and value_clean(attrs["type"], default) is None:
+            raise serializers.ValidationError({"default": [f"Not of the type {attrs['type']}."]})
+        return attrs
+
+
+class VariablesField(serializers.DictField):
+    """Variables by name."""
+
+    child = VariableSerializer()
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            wrong = {
+                str(name): ["A letter or _, then letters, digits and _; not account, bot or token."]
+                for name in data
+                if not _VARIABLE.fullmatch(str(name)) or name in RESERVED
+            }
+            if wrong:
+                raise serializers.ValidationError(wrong)
+            if len(data) > VARIABLES:
+                raise serializers.ValidationError([f"No more than {VARIABLES}."])
+        return super().to_internal_value(data)
+
+
 class ConfigSerializer(StrictSerializer):
     """What the bot is. Every part but ``llm.prompt`` has a default."""
 
@@ -191,10 +235,12 @@ class ConfigSerializer(StrictSerializer):
     turns = TurnsSerializer(required=False)
     greeting = GreetingSerializer(required=False)
     lines = LinesSerializer(required=False)
+    variables = VariablesField(required=False, help_text="What texts may use as {{name}}.")
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):
-            data = {"tts": {}, "stt": {}, "turns": {}, "greeting": {}, "lines": {}, **data}
+            parts: dict[str, Any] = {"tts": {}, "stt": {}, "turns": {}, "greeting": {}}
+            data = {**parts, "lines": {}, "variables": {}, **data}
         return super().to_internal_value(data)
 
     def to_representation(self, instance: Any) -> Any:
@@ -206,8 +252,8 @@ class TwilioConfigBodySerializer(StrictSerializer):
 
     # What an answer has besides: a client may change an answer and PUT it back.
     ignored = frozenset(
-        ("id", "version", "twiml", "stream_url", "voice_url", "warnings")
-        + ("created_at", "updated_at")
+        ("id", "version", "status", "published_version", "latest_version", "twiml")
+        + ("stream_url", "voice_url", "warnings", "created_at", "updated_at")
     )
 
     name = TextField(default="", allow_blank=True, max_length=NAME_CHARACTERS)
@@ -250,47 +296,49 @@ class TwilioConfigBodySerializer(StrictSerializer):
         return attrs
 
 
-class TwilioConfigSerializer(serializers.Serializer[Any]):
-    """A bot configuration as it is answered: the body, and what to do with it."""
+class VariableValuesField(serializers.Field[Any, Any, Any, Any]):
+    """Values of variables, as a JSON object in a query parameter."""
 
-    id = serializers.UUIDField(help_text="The Bot ID.")
-    name = serializers.CharField()
-    version = serializers.IntegerField()
-    config = ConfigSerializer()
-    max_duration = serializers.IntegerField()
-    metadata = serializers.DictField()
-    webhook_tools = serializers.DictField(child=WebhookToolSerializer())
-    twiml = serializers.CharField(help_text="Paste this into Twilio.")
-    stream_url = serializers.CharField()
-    voice_url = serializers.CharField(help_text="Or let Twilio ask this URL.")
-    warnings = serializers.ListField(
-        child=serializers.CharField(), help_text="What keeps the bot from taking calls."
+    def to_internal_value(self, data: Any) -> dict[str, Any]:
+        try:
+            found = orjson.loads(data)
+        except orjson.JSONDecodeError:
+            found = None
+        if not isinstance(found, dict):
+            raise serializers.ValidationError("A JSON object of names and values.")
+        wrong = {
+            name: ["A text, a number, true or false, under a variable's name."]
+            for name, value in found.items()
+            if not isinstance(value, str | int | float) or not _VARIABLE.fullmatch(name)
+        }
+        if wrong:
+            raise serializers.ValidationError(wrong)
+        unstorable_refuse(found)
+        return found
+
+    def to_representation(self, value: Any) -> Any:
+        return value
+
+
+class RenderQuerySerializer(serializers.Serializer[Any]):
+    """For whom to render."""
+
+    to = PatternField(_NUMBER, expected=_E164, default="", allow_blank=True)
+    variables = VariableValuesField(default=dict)
+    version = serializers.IntegerField(required=False, min_value=1, max_value=2**31 - 1)
+
+    def get_fields(self) -> dict[str, Any]:
+        # A keyword of Python names no attribute.
+        number = PatternField(_NUMBER, expected=_E164, default="", allow_blank=True)
+        return {"from": number, **super().get_fields()}
+
+
+class RotateSerializer(StrictSerializer):
+    """How to rotate a stream token."""
+
+    grace_seconds = WholeNumberField(
+        default=GRACE_DEFAULT_S,
+        min_value=0,
+        max_value=GRACE_LONGEST_S,
+        help_text="How long the old token still opens streams.",
     )
-    created_at = serializers.DateTimeField()
-    updated_at = serializers.DateTimeField()
-
-
-class DailyBotsOptionSerializer(serializers.Serializer[Any]):
-    """One option of a service."""
-
-    name = serializers.CharField()
-    value = serializers.JSONField()
-
-
-class DailyBotsItemSerializer(serializers.Serializer[Any]):
-    """The options of one slot; the list is applied in order."""
-
-    service = serializers.CharField(help_text="llm, tts, stt or vad.")
-    options = DailyBotsOptionSerializer(many=True)
-
-
-class DailyBotsBodySerializer(serializers.Serializer[Any]):
-    """A bot configuration in Daily Bots' form. Describes only: ``apps.bots.dailybots`` reads it."""
-
-    bot_profile = serializers.CharField()
-    services = serializers.DictField(child=serializers.CharField())
-    config = DailyBotsItemSerializer(many=True)
-    max_duration = serializers.IntegerField(required=False)
-    api_keys = serializers.DictField(child=serializers.CharField(), required=False)
-    service_options = serializers.DictField(required=False)
-    webhook_tools = serializers.DictField(required=False)

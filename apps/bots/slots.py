@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from functools import cache
 from typing import Any
 
@@ -51,7 +51,8 @@ def slot_read(kind: Kind, values: Mapping[str, Any], options: Mapping[str, Any])
 
 
 def _model(found: Declaration, values: Mapping[str, Any], wrong: dict[str, list[str]]) -> str:
-    model = str(values.get("model") or next(iter(found.models), ""))
+    default = found.default_model or ("" if found.open_models else next(iter(found.models), ""))
+    model = str(values.get("model") or default)
     if model and model not in found.models and not found.open_models:
         wrong["model"] = [f"Unknown model of {found.name}. Valid: {', '.join(found.models)}."]
     return model
@@ -92,6 +93,23 @@ def slot_warning(kind: Kind, provider: str) -> str:
     """Say what keeps a stored slot from taking calls on this server; empty if nothing does."""
     found = declaration(kind, provider)
     return f"This server has no {provider}." if found is None else _missing(kind, provider)
+
+
+def slot_warnings(kind: Kind, slot: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
+    """Say what keeps a stored slot from taking calls here, and what it names that nobody knows.
+
+    Pairs of a member and a sentence.
+    """
+    if warning := slot_warning(kind, slot["provider"]):
+        yield "provider", warning
+    found = declaration(kind, slot["provider"])
+    if found is None:
+        return
+    model, voice = slot["model"], slot.get("voice", "")
+    if model and found.models and model not in found.models:
+        yield "model", f"{model} is not known to this release; it is passed on to {found.title}."
+    if voice and found.voices and voice not in [known.id for known in found.voices]:
+        yield "voice", f"{voice} is not known to this release; it is passed on to {found.title}."
 
 
 @cache

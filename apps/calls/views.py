@@ -91,6 +91,8 @@ def _uuid(text: str) -> uuid.UUID:
         raise ValidationError({"config_id": ["A bot's id is a UUID."]}) from None
 
 
+# A SIP address may stand for a number; what is longer than this is cut, not refused.
+LONGEST_NUMBER = 200
 NOT_IN_SERVICE = "This number is not in service. Goodbye."
 
 
@@ -103,11 +105,18 @@ def voice(request: HttpRequest, config_id: uuid.UUID) -> HttpResponse:
     whose auth token is not stored uses a TwiML Bin instead. One query.
     """
     config = twilio_config_by_id(config_id)
-    if config is None:
+    if config is None or config.current is None:
         return HttpResponse(spoken_document(NOT_IN_SERVICE), content_type="text/xml")
     if not _is_twilios(request, config.account.twilio_auth_token):
         return HttpResponse("Not signed by this account's Twilio project.", status=403)
-    return HttpResponse(config_twiml(config), content_type="text/xml")
+    return HttpResponse(config_twiml(config, _numbers(request)), content_type="text/xml")
+
+
+def _numbers(request: HttpRequest) -> dict[str, str]:
+    """Who calls whom, for the bot's variables; a caller may hide, or be no number at all."""
+    asked = request.POST if request.method == "POST" else request.GET
+    found = {"from": asked.get("From", ""), "to": asked.get("To", "")}
+    return {name: text[:LONGEST_NUMBER] for name, text in found.items() if text.isprintable()}
 
 
 def _is_twilios(request: HttpRequest, auth_token: str) -> bool:

@@ -22,5 +22,9 @@ class ErrorSerializer(serializers.Serializer[Any]):
 
 
 def one_spelling(endpoints: list[Endpoint], **kwargs: Any) -> list[Endpoint]:
-    """Keep the paths without a trailing slash; their twins are the same operations."""
-    return [endpoint for endpoint in endpoints if not endpoint[0].endswith("/")]
+    """Keep one path of those that are the same operation: no trailing slash, no ``/v1/bots``."""
+    return [
+        endpoint
+        for endpoint in endpoints
+        if not endpoint[0].endswith("/") and not endpoint[0].startswith("/v1/bots/")
+    ]

@@ -76,6 +76,7 @@ class Gate:
             account_id=given.get("account", ""),
             config_id=given.get("bot", ""),
             token=given.get("token", ""),
+            given={**given, "call_sid": started.call_sid},
         )
         if admission is None or not _signed(admission, signature):
             return None

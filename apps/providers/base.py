@@ -128,6 +128,7 @@ class Declaration:
     """Everything that is known of one provider in one slot.
 
     open_models / open_voices: the vendor's list is longer than ours; unknown names pass through.
+    default_model: what a config that names none gets, where that is not the first of a closed list.
     modules: what must be importable. extra: the package extra that brings it.
     environment: names of variables that the operator must have set.
     factory: ``module:Class``, built with ``ServiceSettings``; empty where no adapter exists yet.
@@ -141,6 +142,7 @@ class Declaration:
     description: str
     models: tuple[str, ...] = ()
     open_models: bool = False
+    default_model: str = ""
     voices: tuple[Voice, ...] = ()
     open_voices: bool = False
     options: tuple[Option, ...] = ()

@@ -6,6 +6,8 @@ Daily Bots is kept whole. Source of the names: Daily Bots' documentation of serv
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from apps.providers.base import Declaration, Kind, Option
 
 _SAMPLING = (
@@ -36,13 +38,37 @@ _SPEECH = (
 )
 
 
+# What vendors list as of late 2026, for choosing from; another name is passed on, with a warning.
+_MODELS: Mapping[tuple[Kind, str], tuple[str, ...]] = {
+    ("stt", "deepgram"): (
+        ("nova-3", "nova-2", "nova-2-general", "nova-2-phonecall") + ("flux-general-en",)
+    ),
+    ("stt", "assemblyai"): ("universal-streaming-english", "universal-streaming-multilingual"),
+    ("stt", "gladia"): ("solaria-1",),
+    ("llm", "openai"): (
+        ("gpt-5", "gpt-5-mini", "gpt-5-nano", "gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano")
+        + ("gpt-4o", "gpt-4o-mini")
+    ),
+    ("llm", "anthropic"): ("claude-haiku-4-5", "claude-sonnet-4-5", "claude-opus-4-5"),
+    ("llm", "gemini"): ("gemini-2.5-flash", "gemini-2.5-flash-lite", "gemini-2.5-pro"),
+    ("llm", "openai_realtime"): ("gpt-realtime", "gpt-realtime-mini"),
+    ("tts", "cartesia"): ("sonic-3", "sonic-2", "sonic-turbo"),
+    ("tts", "elevenlabs"): ("eleven_flash_v2_5", "eleven_turbo_v2_5", "eleven_multilingual_v2"),
+    ("tts", "openai_tts"): ("gpt-4o-mini-tts", "tts-1", "tts-1-hd"),
+}
+# Daily Bots' documented default; others leave the choice to the vendor.
+_DEFAULT_MODELS: Mapping[tuple[Kind, str], str] = {("stt", "deepgram"): "nova-2-general"}
+
+
 def _declare(kind: Kind, name: str, title: str) -> Declaration:
     return Declaration(
         kind=kind,
         name=name,
         title=title,
         description=f"{title}, by its own API.",
+        models=_MODELS.get((kind, name), ()),
         open_models=True,
+        default_model=_DEFAULT_MODELS.get((kind, name), ""),
         open_voices=kind == "tts",
         options={"llm": _SAMPLING, "tts": _SPEECH, "stt": ()}[kind],
         needs_key=True,

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
 from twilio.twiml.voice_response import Connect, Stream, VoiceResponse
 
 # Twilio's limit on one <Parameter>: name and value together stay below it.
 PARAMETER_CHARACTERS = 500
+
+# XML 1.0, section 2.2: what is no character, not even escaped.
+_NO_XML = re.compile(r"[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 class TwimlError(ValueError):
@@ -22,7 +26,8 @@ def stream_document(
     stream_url: ws(s) and without a query, which Twilio strips from the handshake. action_url is
     asked what to do when the stream has ended; should it not answer, ``<Hangup/>`` follows, so no
     path leaves the caller on a silent line.
-    Raises TwimlError for a query in the stream's URL or a parameter of 500 characters or more.
+    Raises TwimlError for a query in the stream's URL, or for a parameter of 500 characters or more
+    or with a character that XML cannot carry.
     """
     if "?" in stream_url or "#" in stream_url:
         raise TwimlError("A stream URL carries no query: Twilio strips it. Use parameters.")
@@ -31,6 +36,8 @@ def stream_document(
             raise TwimlError(
                 f"Parameter {name}: name and value together have {PARAMETER_CHARACTERS} or more."
             )
+        if _NO_XML.search(name + value):
+            raise TwimlError(f"Parameter {name}: a control character cannot stand in TwiML.")
     stream = Stream(url=stream_url, status_callback=status_url, status_callback_method="POST")
     for name, value in parameters.items():
         stream.parameter(name=name, value=value)

@@ -48,7 +48,7 @@ def test_the_rich_body_becomes_a_bot(api: APIClient) -> None:
     document = _document(RICH)
     assert document["stt"] | {"options": {}} == {
         "provider": "deepgram",
-        "model": "",
+        "model": "nova-2-general",
         "language": "de",
         "options": {},
     }

@@ -32,7 +32,7 @@ def test_every_operation_has_an_id_and_documents_a_missing_key(schema: dict[str,
         for found in methods.values()
         if path.startswith(("/twilio-config", "/providers"))
     ]
-    assert len(operations) == 7
+    assert len(operations) == 13
     for operation in operations:
         assert operation["operationId"]
         assert operation["security"] == [{"apiKey": []}]

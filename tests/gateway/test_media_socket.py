@@ -8,10 +8,11 @@ from typing import Any
 
 import pytest
 
+from apps.accounts.audit import Actor
 from apps.accounts.models import Account
 from apps.accounts.services import account_update
 from apps.bots.models import TwilioConfig
-from apps.bots.services import config_delete
+from apps.bots.services import Write, config_delete
 from apps.calls.models import Call, Turn
 from apps.gateway.runtime import Gateway, gateway_close
 from apps.providers.scripted_services import ScriptedMind, ScriptedTranscriber, ScriptedVoice
@@ -97,9 +98,7 @@ async def test_a_token_opens_only_its_own_bot(running: Gateway, bot_with: BotWit
 
 
 async def test_a_deleted_bot_takes_no_calls(running: Gateway, bot: TwilioConfig) -> None:
-    await in_database_thread(config_delete)(
-        account=bot.account, config_id=bot.id, guard=lambda version: True
-    )
+    await in_database_thread(config_delete)(Write(bot.account, bot.id, Actor()))
     phone = Phone(bot)
     await phone.dial()
     assert await phone.message() == {"event": "close", "code": 1008}

@@ -1,0 +1,212 @@
+"""What the API answers about bots. These describe it for OpenAPI; ``presentation`` makes it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from rest_framework import serializers
+
+from apps.bots.serializers import ConfigSerializer
+from apps.bots.tools import WebhookToolSerializer
+from apps.providers.base import KINDS
+
+STATUSES = ("published", "draft", "superseded")
+AUTHOR_KINDS = ("key", "user")
+
+
+class TwilioConfigSerializer(serializers.Serializer[Any]):
+    """A bot configuration as it is answered: the body, and what to do with it."""
+
+    id = serializers.UUIDField(help_text="The Bot ID.")
+    name = serializers.CharField(allow_blank=True)
+    version = serializers.IntegerField(help_text="The version that is shown.")
+    status = serializers.ChoiceField(choices=STATUSES, help_text="Of that version.")
+    published_version = serializers.IntegerField(
+        allow_null=True, help_text="The version that takes calls; null before one is published."
+    )
+    latest_version = serializers.IntegerField(help_text="The newest, which may be a draft.")
+    config = ConfigSerializer()
+    max_duration = serializers.IntegerField()
+    metadata = serializers.DictField()
+    webhook_tools = serializers.DictField(child=WebhookToolSerializer())
+    twiml = serializers.CharField(help_text="Paste this into Twilio.")
+    stream_url = serializers.CharField()
+    voice_url = serializers.CharField(help_text="Or let Twilio ask this URL.")
+    warnings = serializers.ListField(
+        child=serializers.CharField(),
+        help_text="What keeps the bot from taking calls, and what may surprise.",
+    )
+    created_at = serializers.DateTimeField()
+    updated_at = serializers.DateTimeField()
+
+
+class AuthorSerializer(serializers.Serializer[Any]):
+    """Who wrote a version."""
+
+    kind = serializers.ChoiceField(choices=AUTHOR_KINDS)
+    id = serializers.CharField()
+    name = serializers.CharField()
+
+
+class ChangeSerializer(serializers.Serializer[Any]):
+    """One member that differs from the version before. Of secrets only that they differ."""
+
+    path = serializers.CharField()
+    before = serializers.JSONField(allow_null=True)
+    after = serializers.JSONField(allow_null=True)
+
+
+class VersionSerializer(serializers.Serializer[Any]):
+    """A version in a bot's history."""
+
+    number = serializers.IntegerField()
+    status = serializers.ChoiceField(choices=STATUSES)
+    face = serializers.ChoiceField(
+        choices=("native", "dailybots"), help_text="The form in which it was written."
+    )
+    author = AuthorSerializer(allow_null=True)
+    created_at = serializers.DateTimeField()
+    changes = ChangeSerializer(many=True)
+
+
+class VersionDetailSerializer(VersionSerializer):
+    """A version with its content."""
+
+    content = TwilioConfigSerializer()
+
+
+class RenderedSlotSerializer(serializers.Serializer[Any]):
+    """A provider as a call would use it."""
+
+    provider = serializers.CharField()
+    model = serializers.CharField(allow_blank=True, help_text="What is really asked for.")
+    configured_model = serializers.CharField(allow_blank=True)
+    key = serializers.ChoiceField(choices=("config", "account", "missing", "not needed"))
+    available = serializers.BooleanField()
+    missing = serializers.CharField(allow_blank=True)
+
+
+class RenderedProvidersSerializer(serializers.Serializer[Any]):
+    """The three providers of a call."""
+
+    llm = RenderedSlotSerializer()
+    tts = RenderedSlotSerializer()
+    stt = RenderedSlotSerializer()
+
+
+class RenderedVariableSerializer(serializers.Serializer[Any]):
+    """A variable's value, and where it comes from."""
+
+    value = serializers.CharField(allow_blank=True)
+    source = serializers.ChoiceField(  # type: ignore[assignment]
+        choices=("given", "default", "built-in")
+    )
+
+
+class RenderedSerializer(serializers.Serializer[Any]):
+    """What a caller would get."""
+
+    id = serializers.UUIDField()
+    version = serializers.IntegerField()
+    status = serializers.ChoiceField(choices=STATUSES)
+    takes_calls = serializers.BooleanField()
+    name = serializers.CharField(allow_blank=True)
+    config = ConfigSerializer(help_text="With every variable filled in.")
+    max_duration = serializers.IntegerField()
+    twiml = serializers.CharField()
+    providers = RenderedProvidersSerializer()
+    variables = serializers.DictField(child=RenderedVariableSerializer())
+    missing_variables = serializers.ListField(child=serializers.CharField())
+    missing_keys = serializers.ListField(
+        child=serializers.CharField(), help_text="Providers that need a key and have none."
+    )
+    warnings = serializers.ListField(child=serializers.CharField())
+
+
+class VoiceSerializer(serializers.Serializer[Any]):
+    """A voice of a provider."""
+
+    id = serializers.CharField()
+    name = serializers.CharField()
+    language = serializers.CharField()
+
+
+class ProviderSerializer(serializers.Serializer[Any]):
+    """A provider: what a slot may name, and what it takes."""
+
+    kind = serializers.ChoiceField(choices=KINDS)
+    name = serializers.CharField()
+    title = serializers.CharField()
+    description = serializers.CharField()
+    models = serializers.ListField(child=serializers.CharField())
+    open_models = serializers.BooleanField(help_text="Models beyond these are passed on.")
+    voices = VoiceSerializer(many=True)
+    open_voices = serializers.BooleanField(help_text="Voices beyond these are passed on.")
+    options = serializers.DictField(help_text="JSON Schema of the options.")
+    needs_key = serializers.BooleanField()
+    has_key = serializers.BooleanField(help_text="The account has a credential for it.")
+    available = serializers.BooleanField(help_text="This server can take calls with it.")
+    missing = serializers.CharField(allow_blank=True, help_text="What keeps it from that.")
+
+
+class ProvidersSerializer(serializers.Serializer[Any]):
+    """The catalogue."""
+
+    results = ProviderSerializer(many=True)
+
+
+class DailyBotsOptionSerializer(serializers.Serializer[Any]):
+    """One option of a service."""
+
+    name = serializers.CharField()
+    value = serializers.JSONField()
+
+
+class DailyBotsItemSerializer(serializers.Serializer[Any]):
+    """The options of one slot; the list is applied in order."""
+
+    service = serializers.CharField(help_text="llm, tts, stt or vad.")
+    options = DailyBotsOptionSerializer(many=True)
+
+
+class DailyBotsBodySerializer(serializers.Serializer[Any]):
+    """A bot configuration in Daily Bots' form. ``apps.bots.dailybots`` reads it.
+
+    Members beyond these are accepted, kept and ignored.
+    """
+
+    bot_profile = serializers.CharField()
+    services = serializers.DictField(child=serializers.CharField())
+    config = DailyBotsItemSerializer(many=True)
+    max_duration = serializers.IntegerField(required=False)
+    api_keys = serializers.DictField(child=serializers.CharField(), required=False, write_only=True)
+    service_options = serializers.DictField(required=False)
+    webhook_tools = serializers.DictField(required=False)
+
+
+class DailyBotsSerializer(DailyBotsBodySerializer):
+    """The stored body, the id and the TwiML."""
+
+    id = serializers.UUIDField()
+    twiml = serializers.CharField()
+
+
+class DailyBotsListSerializer(serializers.Serializer[Any]):
+    """Their list."""
+
+    total_count = serializers.IntegerField()
+    data = DailyBotsSerializer(many=True)  # type: ignore[assignment]
+
+
+class DailyBotsDeletedSerializer(serializers.Serializer[Any]):
+    """What a delete answers."""
+
+    deleted = serializers.BooleanField()
+    id = serializers.UUIDField()
+
+
+class DailyBotsErrorSerializer(serializers.Serializer[Any]):
+    """An error of the Daily Bots face."""
+
+    error = serializers.CharField()
+    info = serializers.CharField()
