@@ -11,11 +11,14 @@ from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 from twilio.request_validator import RequestValidator
 
+from apps.accounts.audit import Actor
 from apps.accounts.models import Account
 from apps.accounts.services import account_update
+from apps.bots.document import draft_read
 from apps.bots.models import TwilioConfig
+from apps.bots.services import config_create
 from apps.calls.models import Call, CallEvent, Turn, call_id
-from tests.conftest import ApiFor
+from tests.conftest import BODY, ApiFor
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -154,6 +157,24 @@ def test_twilio_is_given_the_bots_twiml(
     answer = voice_post(client, config, sign(config))
     assert answer.status_code == 200
     assert config.stream_token in answer.content.decode()
+
+
+def test_the_twiml_brings_who_calls(
+    client: Client, signed_account: Account, config: TwilioConfig
+) -> None:
+    answer = voice_post(client, config, sign(config))
+    assert b'<Parameter name="from" value="+14158675309" />' in answer.content
+
+
+def test_a_bot_that_was_never_published_takes_no_calls(
+    client: Client, signed_account: Account
+) -> None:
+    draft = config_create(
+        account=signed_account, draft=draft_read(BODY), actor=Actor(), publish=False
+    )
+    answer = voice_post(client, draft, sign(draft))
+    assert b"not in service" in answer.content
+    assert draft.stream_token not in answer.content.decode()
 
 
 @pytest.mark.parametrize("signature", [None, "", "forged"])

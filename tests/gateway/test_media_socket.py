@@ -60,6 +60,24 @@ async def test_a_caller_is_greeted_heard_and_answered(running: Gateway, bot: Twi
     assert said[2][0] == "bot"
 
 
+async def test_a_calls_parameters_fill_the_bots_variables(
+    running: Gateway, bot_with: BotWith
+) -> None:
+    bot = await in_database_thread(bot_with)(
+        greeting={"mode": "text", "text": "Welcome {{guest}} to room {{room}}."},
+        variables={"guest": {}, "room": {"type": "number", "default": 7}},
+    )
+    phone = Phone(bot)
+    phone.parameters["guest"] = "Ann"
+    await phone.dial()
+    await phone.until("mark")
+    while len(phone.heard) < 60 * 8 * len("Welcome Ann to room 7."):
+        await phone.message()
+    await phone.hang_up()
+    await gateway_close()
+    assert (await transcript())[0][1].startswith("Welcome Ann to")
+
+
 @pytest.mark.parametrize(
     ("name", "value"),
     [
