@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -48,8 +48,13 @@ class Server:
 
 
 @contextlib.contextmanager
-def gateway_server() -> Iterator[tuple[Server, dict[str, str]]]:
-    """Serve botsconfig on a database of its own; yields it and an account's id and key."""
+def gateway_server(
+    program: Sequence[str] | None = None,
+) -> Iterator[tuple[Server, dict[str, str]]]:
+    """Serve botsconfig on a database of its own; yields it and an account's id and key.
+
+    program: arguments of Python that serve it otherwise than ``manage.py serve``; the port follows.
+    """
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
         environment = {
@@ -72,7 +77,8 @@ def gateway_server() -> Iterator[tuple[Server, dict[str, str]]]:
             env=environment,
             stdout=subprocess.PIPE,
         )
-        command = [*manage, "serve", "--port", str(port)]
+        serve = program or [str(ROOT / "manage.py"), "serve", "--port"]
+        command = [sys.executable, *serve, str(port)]
         with _running(command, environment, port) as server:
             found = replace(server, database=environment["DATABASE_URL"])
             yield found, json.loads(made.stdout)
