@@ -1,4 +1,4 @@
-"""OpenAPI: what every endpoint shares."""
+"""OpenAPI: what every endpoint shares, and so no view declares."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 Endpoint = tuple[str, str, str, Any]
+Json = dict[str, Any]
 
 
 class ErrorSerializer(serializers.Serializer[Any]):
@@ -24,3 +25,81 @@ class ErrorSerializer(serializers.Serializer[Any]):
 def one_spelling(endpoints: list[Endpoint], **kwargs: Any) -> list[Endpoint]:
     """Keep the paths without a trailing slash; their twins are the same operations."""
     return [endpoint for endpoint in endpoints if not endpoint[0].endswith("/")]
+
+
+_METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
+_HEADERS: Json = {
+    "X-Request-Id": {
+        "description": "Names the request in the server's log; taken over from the request's.",
+        "schema": {"type": "string"},
+    },
+    "RateLimit-Policy": {
+        "description": "The limit of the key: q requests in w seconds. None where there is none.",
+        "schema": {"type": "string", "examples": ['"default";q=600;w=60']},
+    },
+    "RateLimit": {
+        "description": "What is left of it: r requests, for t seconds.",
+        "schema": {"type": "string", "examples": ['"default";r=599;t=60']},
+    },
+    "Retry-After": {
+        "description": "Seconds to wait.",
+        "schema": {"type": "integer", "minimum": 1},
+    },
+    "Idempotency-Replayed": {
+        "description": "This is the first answer to the Idempotency-Key, once more.",
+        "schema": {"type": "string", "enum": ["true"]},
+    },
+}
+_IDEMPOTENCY_KEY: Json = {
+    "name": "Idempotency-Key",
+    "in": "header",
+    "required": False,
+    "description": "The same key and request answer the first answer again, for 24 hours.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
+}
+_KEYED = ("X-Request-Id", "RateLimit-Policy", "RateLimit")
+
+
+def shared_behaviour(result: Json, generator: Any, **kwargs: Any) -> Json:
+    """Document limits, retries and request ids of every operation that needs a key.
+
+    What a view says of a status itself stays as it is.
+    """
+    components = result.setdefault("components", {})
+    components.setdefault("headers", {}).update(_HEADERS)
+    components.setdefault("parameters", {})["IdempotencyKey"] = _IDEMPOTENCY_KEY
+    for path in result.get("paths", {}).values():
+        for method, operation in path.items():
+            if method in _METHODS and any(operation.get("security", [])):
+                _document(method, operation)
+    return result
+
+
+def _document(method: str, operation: Json) -> None:
+    responses: Json = operation["responses"]
+    responses.setdefault("401", _error("The API key is missing or not valid."))
+    responses.setdefault("429", _error("Too many requests with this key, or failed ones."))
+    if method == "post":
+        operation.setdefault("parameters", []).append(
+            {"$ref": "#/components/parameters/IdempotencyKey"}
+        )
+        responses.setdefault("400", _error("The request is not valid."))
+        responses.setdefault("409", _error("Not now; or the Idempotency-Key is still in flight."))
+        responses.setdefault("422", _error("The Idempotency-Key stands for another request."))
+    for code, response in responses.items():
+        _name_headers(response, _KEYED)
+        if method == "post" and code.startswith("2"):
+            _name_headers(response, ("Idempotency-Replayed",))
+        if code == "429" or (method == "post" and code == "409"):
+            _name_headers(response, ("Retry-After",))
+    operation["responses"] = dict(sorted(responses.items()))
+
+
+def _error(description: str) -> Json:
+    schema = {"$ref": "#/components/schemas/Error"}
+    return {"description": description, "content": {"application/json": {"schema": schema}}}
+
+
+def _name_headers(response: Json, names: tuple[str, ...]) -> None:
+    for name in names:
+        response.setdefault("headers", {})[name] = {"$ref": f"#/components/headers/{name}"}
