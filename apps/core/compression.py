@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import re
 
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest
+from django.http.response import HttpResponseBase
 from django.middleware.gzip import GZipMiddleware
 
 # The API's texts. No pages: they hold a session's secrets beside what a stranger may have put into
 # their address, which is what attacks on compression (BREACH) need; an API key is in no browser's
 # cookies. No audio: it would cost more than it saves.
-COMPRESSED = re.compile(r"(application/([a-z.]+\+)?json|application/vnd\.oai\.openapi|text/plain)\b")
+COMPRESSED = re.compile(
+    r"(application/([a-z.]+\+)?json|application/vnd\.oai\.openapi|text/plain)\b"
+)
 _REFUSED = re.compile(r"\bgzip\s*;\s*q=0(\.0*)?\s*(,|$)")
 
 
@@ -26,7 +29,9 @@ class CompressionMiddleware(GZipMiddleware):
     stays strong.
     """
 
-    def process_response(self, request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    def process_response(
+        self, request: HttpRequest, response: HttpResponseBase
+    ) -> HttpResponseBase:
         if response.streaming or not COMPRESSED.match(response.get("Content-Type", "")):
             return response
         if _REFUSED.search(request.headers.get("Accept-Encoding", "")):

@@ -1,7 +1,7 @@
 """Idempotency-Key: a POST that is sent again is answered again, and done once.
 
-After draft-ietf-httpapi-idempotency-key-header-07. A gate opens an attempt behind authentication and
-permissions and before the view; the middleware keeps the answer when the view, and so every
+After draft-ietf-httpapi-idempotency-key-header-07. A gate opens an attempt behind authentication
+and permissions and before the view; the middleware keeps the answer when the view, and so every
 transaction of its own, is over. Neither is known to any view.
 """
 

@@ -1,4 +1,4 @@
-"""What every request passes: it gets an id; forms we do not read are refused; every error speaks."""
+"""What every request passes: it gets an id, forms that nobody reads are refused, errors speak."""
 
 from __future__ import annotations
 
