@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import re
+
 from django.http import HttpRequest
-from django.utils.http import parse_etags
 from rest_framework.request import Request
+
+# Weak or strong; its comparison is about what stands in quotes. Django's parse_etags splits at
+# commas, which a tag may hold.
+_TAG = re.compile(r'(?:W/)?("[^"]*")')
 
 
 def not_modified(request: Request | HttpRequest, etag: str) -> bool:
@@ -16,9 +21,4 @@ def not_modified(request: Request | HttpRequest, etag: str) -> bool:
     header = request.headers.get("If-None-Match")
     if header is None or request.method not in ("GET", "HEAD"):
         return False
-    tags = parse_etags(header)
-    return tags == ["*"] or _opaque(etag) in map(_opaque, tags)
-
-
-def _opaque(tag: str) -> str:
-    return tag.removeprefix("W/")
+    return header.strip() == "*" or etag.removeprefix("W/") in _TAG.findall(header)

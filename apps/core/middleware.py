@@ -69,6 +69,7 @@ class PlainErrorMiddleware:
             answer = _refusal(response.status_code, f"{response.reason_phrase}.")
             response["Content-Type"] = answer["Content-Type"]
             response.content = answer.content
+            response["Content-Length"] = str(len(answer.content))
         return response
 
 
