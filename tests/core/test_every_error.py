@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from django.http import HttpResponse
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 from rest_framework.settings import api_settings
@@ -68,17 +67,21 @@ IN_ALL = {
 }
 
 
-def _is_enveloped(answer: HttpResponse) -> bool:
-    body: dict[str, Any] = answer.json()  # type: ignore[attr-defined]
+def _is_enveloped(answer: Any) -> bool:
+    body: dict[str, Any] = answer.json()
     return body.keys() == ENVELOPE and body["request_id"] == answer["X-Request-Id"] != ""
+
+
+def _asked(api: APIClient, path: str, name: str) -> Any:
+    client = Client(raise_request_exception=False)
+    client.defaults.update(api.defaults)
+    return client.generic(path=path, **REQUESTS[name])
 
 
 @pytest.mark.parametrize("name", REQUESTS)
 def test_every_error_has_the_envelope(api: APIClient, name: str) -> None:
     for path in [*PATHS, "/nowhere", "/twilio-config/%00", "/" + "x" * 20_000]:
-        answer = Client(**{"raise_request_exception": False, **api.defaults}).generic(
-            path=path, **REQUESTS[name]
-        )
+        answer = _asked(api, path, name)
         assert answer["X-Request-Id"], path
         assert answer.status_code < 500, path
         assert answer.status_code < 400 or _is_enveloped(answer), path
@@ -101,8 +104,7 @@ def test_every_error_has_the_envelope(api: APIClient, name: str) -> None:
     ],
 )
 def test_the_walk_meets_what_it_is_about(api: APIClient, name: str, code: int) -> None:
-    client = Client(**{"raise_request_exception": False, **api.defaults})
-    assert client.generic(path="/twilio-config", **REQUESTS[name]).status_code == code
+    assert _asked(api, "/twilio-config", name).status_code == code
 
 
 def test_every_view_passes_the_limits_and_the_gate() -> None:

@@ -15,7 +15,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from apps.accounts.models import Account
-from apps.bots import viewsets
+from apps.bots import services, viewsets
 from apps.bots.models import TwilioConfig
 from apps.core.idempotency import attempt_open
 from apps.core.models import IdempotentAnswer
@@ -76,7 +76,7 @@ def test_one_that_crashed_is_taken_over(api: APIClient) -> None:
 def test_whoever_was_taken_over_keeps_nothing(
     api: APIClient, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = viewsets.config_create
+    made = services.config_create
 
     def slow(**kwargs: Any) -> Any:
         # Its lease runs out while it works, and a retry comes.

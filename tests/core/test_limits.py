@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
+from django.core.cache import cache
 from hypothesis import given
 from hypothesis import strategies as st
 from pytest_django import Settings
@@ -187,7 +188,7 @@ def test_a_cache_that_is_down_stops_nobody_and_is_said_once(
         raise RedisError("nobody there")
 
     with monkeypatch.context() as patch, caplog.at_level(logging.WARNING):
-        patch.setattr(limits.cache, "add", down)
+        patch.setattr(cache, "add", down)
         for _ in range(20):
             clock.now += 1
             answer = api.get(URL)
