@@ -83,6 +83,7 @@ def test_every_error_has_the_envelope(api: APIClient, name: str) -> None:
     for path in [*PATHS, "/nowhere", "/twilio-config/%00", "/" + "x" * 20_000]:
         answer = _asked(api, path, name)
         assert answer["X-Request-Id"], path
+        assert answer.get("Content-Length") in (None, str(len(answer.content))), path
         assert answer.status_code < 500, path
         assert answer.status_code < 400 or _is_enveloped(answer), path
         assert answer.status_code == IN_ALL.get(name, answer.status_code), path

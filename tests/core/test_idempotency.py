@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from django.core.management import call_command
 from django.db import connection
+from django.http import HttpResponse
 from django.utils import timezone
 from pytest_django import Settings
 from rest_framework.test import APIClient
@@ -17,7 +18,8 @@ from rest_framework.test import APIClient
 from apps.accounts.models import Account
 from apps.bots import services, viewsets
 from apps.bots.models import TwilioConfig
-from apps.core.idempotency import attempt_open
+from apps.core import idempotency
+from apps.core.idempotency import Answered, attempt_close, attempt_open
 from apps.core.models import IdempotentAnswer
 from tests.conftest import BODY, ApiFor
 
@@ -90,6 +92,33 @@ def test_whoever_was_taken_over_keeps_nothing(
     late = _post(api)
     assert late.json()["id"] != answers[0].json()["id"]
     assert _post(api).content == answers[0].content
+
+
+def test_one_that_was_answered_just_before_it_was_taken_over_stays(
+    api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first = _post(api)
+    IdempotentAnswer.objects.update(state="in-flight", status=None)
+    judge = idempotency._is_void
+
+    def too_late(*args: Any) -> bool:
+        found = judge(*args)
+        IdempotentAnswer.objects.update(state="done", status=201)
+        return found
+
+    _age(leased_until=timedelta(seconds=1))
+    monkeypatch.setattr(idempotency, "_is_void", too_late)
+    assert _post(api).content == first.content
+    assert TwilioConfig.objects.count() == 1
+
+
+def test_bytes_that_are_no_text_come_back_as_they_were(db: None) -> None:
+    every = bytes(range(256))
+    scope = {"scope": "a", "key": "k", "fingerprint": "f"}
+    attempt_close(attempt=attempt_open(**scope), response=HttpResponse(every))
+    with pytest.raises(Answered) as found:
+        attempt_open(**scope)
+    assert found.value.response.content == every
 
 
 def test_a_key_lives_for_a_day(api: APIClient) -> None:
