@@ -12,6 +12,8 @@ from django.conf import settings
 from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
+from apps.core.limits import limit_read
+
 NEW_KEY = (
     'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
 )
@@ -98,6 +100,27 @@ def websocket_library_is_there(app_configs: Any, **kwargs: Any) -> Sequence[Chec
             id="botsconfig.E006",
         )
     ]
+
+
+@register()
+def limits_are_limits(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    return [
+        Error(
+            f"{name} is no limit.",
+            hint="So many in a unit: 600/minute (second, minute, hour or day); 0 for none.",
+            id="botsconfig.E007",
+        )
+        for name in ("RATE_LIMIT", "AUTH_FAILURE_LIMIT")
+        if not _is_limit(getattr(settings, name))
+    ]
+
+
+def _is_limit(text: str) -> bool:
+    try:
+        limit_read(text)
+    except ValueError:
+        return False
+    return True
 
 
 @register(Tags.security, deploy=True)

@@ -43,6 +43,9 @@ ENABLE_TEST_PROVIDERS: bool = env.bool("ENABLE_TEST_PROVIDERS", False)
 DATABASE_URL = _text("DATABASE_URL")
 REDIS_URL = _text("REDIS_URL")
 LOG_LEVEL = _text("LOG_LEVEL", "INFO").upper()
+# So many requests per API key, and failed authentications per client address; "0": no limit.
+RATE_LIMIT = _text("RATE_LIMIT", "600/minute")
+AUTH_FAILURE_LIMIT = _text("AUTH_FAILURE_LIMIT", "60/minute")
 TASKS_IMMEDIATE: bool = env.bool("TASKS_IMMEDIATE", False)
 # The local models take two seconds and 350 MB to load: before the first call, or in it.
 WARM_UP: bool = env.bool("WARM_UP", DEBUG)
@@ -90,7 +93,11 @@ INSTALLED_APPS = [
 
 MIDDLEWARE = [
     "apps.core.middleware.RequestIdMiddleware",
+    # Outside of all that reads or keeps an answer's body.
+    "apps.core.compression.CompressionMiddleware",
+    "apps.core.middleware.PlainErrorMiddleware",
     "django.middleware.security.SecurityMiddleware",
+    "apps.core.middleware.RequestFormMiddleware",
     "apps.core.middleware.ChunkedBodyMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
@@ -99,6 +106,8 @@ MIDDLEWARE = [
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "apps.core.throttling.RateLimitMiddleware",
+    "apps.core.idempotency.IdempotencyMiddleware",
 ]
 
 ROOT_URLCONF = "botsconfig.urls"
@@ -178,7 +187,12 @@ DATABASES = {"default": _database()}
 
 if REDIS_URL:
     CACHES = {
-        "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": REDIS_URL}
+        "default": {
+            "BACKEND": "django.core.cache.backends.redis.RedisCache",
+            "LOCATION": REDIS_URL,
+            # One that does not answer must not hold up the requests that it only counts.
+            "OPTIONS": {"socket_connect_timeout": 1, "socket_timeout": 1},
+        }
     }
     CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
         "default": {
@@ -187,7 +201,13 @@ if REDIS_URL:
         }
     }
 else:
-    CACHES = {"default": {"BACKEND": "django.core.cache.backends.locmem.LocMemCache"}}
+    CACHES = {
+        "default": {
+            "BACKEND": "django.core.cache.backends.locmem.LocMemCache",
+            # Django's 300 would soon throw out the counters of the rate limits.
+            "OPTIONS": {"MAX_ENTRIES": 100_000},
+        }
+    }
     CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 
 _tasks_backend = (
@@ -225,6 +245,11 @@ SILENCED_SYSTEM_CHECKS = [
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.authentication.ApiKeyAuthentication"],
     "DEFAULT_PERMISSION_CLASSES": ["apps.accounts.authentication.HasAccount"],
+    # In this order: what a limit refuses opens no attempt. See IdempotencyGate for why it is here.
+    "DEFAULT_THROTTLE_CLASSES": [
+        "apps.core.throttling.KeyRate",
+        "apps.core.idempotency.IdempotencyGate",
+    ],
     "DEFAULT_RENDERER_CLASSES": ["apps.core.renderers.JsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["apps.core.parsers.JsonParser"],
     "DEFAULT_PAGINATION_CLASS": "apps.core.pagination.NewestFirstPagination",
@@ -244,6 +269,10 @@ SPECTACULAR_SETTINGS = {
     "SERVE_PERMISSIONS": ["rest_framework.permissions.AllowAny"],
     "COMPONENT_SPLIT_REQUEST": True,
     "PREPROCESSING_HOOKS": ["apps.core.schema.one_spelling"],
+    "POSTPROCESSING_HOOKS": [
+        "drf_spectacular.hooks.postprocess_schema_enums",
+        "apps.core.schema.shared_behaviour",
+    ],
     "SWAGGER_UI_DIST": "SIDECAR",
     "ENUM_NAME_OVERRIDES": {
         "VersionStatusEnum": "apps.bots.answers.STATUSES",

@@ -12,6 +12,7 @@ from rest_framework.request import Request
 from apps.accounts.audit import Actor
 from apps.accounts.models import Account, ApiKey
 from apps.accounts.services import api_key_verify
+from apps.core.throttling import guess_count, guesses_refuse
 
 if TYPE_CHECKING:
     # rest_framework.views imports this module while it is being imported itself.
@@ -33,8 +34,10 @@ class ApiKeyAuthentication(BaseAuthentication):
             return None
         if not authorization_is_readable(request):
             raise AuthenticationFailed("The Authorization header must read: Bearer <API key>.")
+        guesses_refuse()
         key = api_key_verify(header.partition(" ")[2].strip())
         if key is None:
+            guess_count()
             raise AuthenticationFailed("The API key is not valid.")
         return None, key
 

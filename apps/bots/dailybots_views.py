@@ -11,6 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
+from django.http import HttpResponse
 from rest_framework import serializers, viewsets
 from rest_framework.exceptions import NotAuthenticated
 from rest_framework.generics import get_object_or_404
@@ -74,7 +75,7 @@ class DailyBotsViewSet(ConfigErrors, viewsets.GenericViewSet[TwilioConfig]):
         config_delete(_write(request, id))
         return Response({"deleted": True, "id": str(id)})
 
-    def get_exception_handler(self) -> Callable[..., Response | None]:
+    def get_exception_handler(self) -> Callable[..., Any]:
         return _handler
 
     def _answer(self, config: TwilioConfig) -> Response:
@@ -100,10 +101,12 @@ def _body(body: Any) -> Any:
     return {name: value for name, value in body.items() if name not in ("id", "twiml")}
 
 
-def _handler(exc: Exception, context: dict[str, Any]) -> Response:
+def _handler(exc: Exception, context: dict[str, Any]) -> HttpResponse:
     """Answer ``{"error", "info"}``. A missing or malformed header is not what a bad key is."""
     request: Request = context["request"]
     answer = exception_handler(exc, context)
+    if not isinstance(answer, Response):
+        return answer  # a first answer once more, in the form that it had
     found = answer.data
     if answer.status_code == 401 and not authorization_is_readable(request):
         answer.status_code = 400

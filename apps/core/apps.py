@@ -1,4 +1,4 @@
-"""Django's view of the core: no tables, only what others build on."""
+"""Django's view of the core."""
 
 from django.apps import AppConfig
 

@@ -30,6 +30,7 @@ _NAMES = {
     411: "length-required-error",
     412: "precondition-failed-error",
     413: "payload-too-large-error",
+    414: "uri-too-long-error",
     415: "unsupported-media-type-error",
     422: "unprocessable-error",
     429: "rate-limit-error",
@@ -67,6 +68,14 @@ class Conflict(APIException):
     status_code = status.HTTP_409_CONFLICT
     default_detail = "This is not possible now."
     default_code = "conflict-error"
+
+
+class Unprocessable(APIException):
+    """The request is well formed, but contradicts an earlier one."""
+
+    status_code = status.HTTP_422_UNPROCESSABLE_ENTITY
+    default_detail = "This cannot be processed."
+    default_code = "unprocessable-error"
 
 
 def error_name(status_code: int) -> str:

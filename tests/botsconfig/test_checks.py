@@ -54,6 +54,8 @@ def test_the_tests_own_environment_is_fine(db: None) -> None:
         ("PUBLIC_URL", "voice.example.com", "botsconfig.E004"),
         ("PUBLIC_URL", "https://voice.example.com/path", "botsconfig.E004"),
         ("PUBLIC_URL", "http://voice.example.com", "botsconfig.E005"),
+        ("RATE_LIMIT", "600", "botsconfig.E007"),
+        ("AUTH_FAILURE_LIMIT", "lots", "botsconfig.E007"),
     ],
 )
 def test_a_bad_value_has_its_id(

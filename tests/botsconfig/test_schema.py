@@ -39,6 +39,28 @@ def test_every_operation_has_an_id_and_documents_a_missing_key(schema: dict[str,
         assert "401" in operation["responses"]
 
 
+def test_what_no_view_declares_stands_in_every_operation(schema: dict[str, Any]) -> None:
+    components = schema["components"]
+    keyed = [
+        (method, found)
+        for methods in schema["paths"].values()
+        for method, found in methods.items()
+        if any(found.get("security", []))
+    ]
+    assert keyed
+    for method, operation in keyed:
+        responses = operation["responses"]
+        assert {"401", "429"} <= responses.keys()
+        assert "Retry-After" in responses["429"]["headers"]
+        assert "Error" in json.dumps(responses["429"]["content"])
+        for response in responses.values():
+            assert {"X-Request-Id", "RateLimit", "RateLimit-Policy"} <= response["headers"].keys()
+        reference = {"$ref": "#/components/parameters/IdempotencyKey"}
+        assert (reference in operation.get("parameters", [])) is (method == "post")
+        assert method != "post" or {"409", "422"} <= responses.keys()
+    assert components["parameters"]["IdempotencyKey"]["name"] == "Idempotency-Key"
+
+
 def test_a_path_stands_there_once(schema: dict[str, Any]) -> None:
     assert not [path for path in schema["paths"] if path.endswith("/")]
 
