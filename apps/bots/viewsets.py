@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import Any, ClassVar
 
 from django.db.models import QuerySet
 from django.http import Http404
@@ -39,6 +39,13 @@ from apps.core.parsers import JsonParser, MergePatchParser
 class TwilioConfigViewSet(viewsets.GenericViewSet[TwilioConfig]):
     """The caller's bots: list, create, read, change, delete. Another account's bot is a 404."""
 
+    required_scopes: ClassVar[Mapping[str, str]] = {
+        "GET": "configs:read",
+        "POST": "configs:write",
+        "PUT": "configs:write",
+        "PATCH": "configs:write",
+        "DELETE": "configs:write",
+    }
     serializer_class = TwilioConfigSerializer
     lookup_url_kwarg = "id"
     parser_classes = (JsonParser, MergePatchParser)
@@ -98,6 +105,8 @@ class TwilioConfigViewSet(viewsets.GenericViewSet[TwilioConfig]):
 @schema.PROVIDERS
 class ProvidersView(APIView):
     """The catalogue of providers."""
+
+    required_scopes: ClassVar[Mapping[str, str]] = {"GET": "configs:read"}
 
     def get(self, request: Request) -> Response:
         return Response({"results": catalogue_present()})

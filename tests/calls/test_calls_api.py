@@ -11,6 +11,7 @@ from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 from twilio.request_validator import RequestValidator
 
+from apps.accounts.audit import Actor
 from apps.accounts.models import Account
 from apps.accounts.services import account_update
 from apps.bots.models import TwilioConfig
@@ -135,7 +136,13 @@ FORM = {"CallSid": "CA1", "From": "+14158675309", "CallerName": ""}
 
 @pytest.fixture
 def signed_account(account: Account) -> Account:
-    return account_update(account=account, name="Hotel", max_live_calls=1, twilio_auth_token="123")
+    return account_update(
+        account=account,
+        name="Hotel",
+        max_live_calls=1,
+        actor=Actor(),
+        twilio_auth_token="123",
+    )
 
 
 def voice_post(client: Client, config: TwilioConfig, signature: str | None) -> Any:
