@@ -1,14 +1,13 @@
-"""How keys, memberships and the audit log are read, from the account or the user on."""
+"""How keys and the audit log are read. Every query starts at the account."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from datetime import datetime
 from typing import Any
 
 from django.db.models import QuerySet
 
-from apps.accounts.models import Account, ApiKey, AuditEntry, Membership, User
+from apps.accounts.models import Account, ApiKey, AuditEntry
 
 
 def api_keys_of(account: Account) -> QuerySet[ApiKey]:
@@ -28,9 +27,3 @@ def audit_entries_of(
     if since is not None:
         found = found.filter(created_at__gte=since)
     return found if until is None else found.filter(created_at__lt=until)
-
-
-def memberships_of(user: User, roles: Iterable[str] = Membership.Role.values) -> QuerySet[Any]:
-    """The ids of the accounts where the user has one of the roles, as a subquery."""
-    held = Membership.objects.filter(user=user, role__in=list(roles))
-    return held.values("account_id")

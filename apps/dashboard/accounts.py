@@ -26,7 +26,14 @@ from apps.accounts.services import (
     membership_delete,
     membership_put,
 )
-from apps.dashboard.scoping import KEEPERS, OWNERS, AccountScoped, actor_in, has_role
+from apps.dashboard.scoping import (
+    KEEPERS,
+    OWNERS,
+    AccountScoped,
+    SeenWithItsParent,
+    actor_in,
+    has_role,
+)
 
 if TYPE_CHECKING:
     AccountForm = forms.ModelForm[Account]
@@ -37,19 +44,30 @@ if TYPE_CHECKING:
     ApiKeyAdminBase = admin.ModelAdmin[ApiKey]
     AuditAdminBase = admin.ModelAdmin[AuditEntry]
     CredentialAdminBase = admin.ModelAdmin[Credential]
-    MembershipInlineBase = admin.TabularInline[Membership, Any]
+    MembershipInlineBase = admin.TabularInline[Membership, Account]
+    UserMembershipInlineBase = admin.TabularInline[Membership, User]
     UserAdminBase = UserAdmin[User]
 else:
     AccountForm = ApiKeyForm = CredentialForm = MembershipForm = forms.ModelForm
     AccountAdminBase = ApiKeyAdminBase = AuditAdminBase = admin.ModelAdmin
     CredentialAdminBase = admin.ModelAdmin
-    MembershipInlineBase = admin.TabularInline
+    MembershipInlineBase = UserMembershipInlineBase = admin.TabularInline
     UserAdminBase = UserAdmin
+
+
+# Form fields that are no fields of a model.
+SECRETS = frozenset(("new_twilio_auth_token", "api_key"))
 
 
 def _secret_field(help_text: str, *, required: bool) -> forms.CharField:
     widget = forms.PasswordInput(attrs={"autocomplete": "off"})
     return forms.CharField(required=required, widget=widget, help_text=help_text, max_length=8_192)
+
+
+def _fillable(page: Any, request: HttpRequest, obj: Any, fields: Any) -> list[str]:
+    # A field of the form alone is an empty line for those who may only look.
+    changes = obj is None or page.has_change_permission(request, obj)
+    return [name for name in fields if changes or name not in SECRETS]
 
 
 class MembershipEditForm(MembershipForm):
@@ -141,6 +159,9 @@ class AccountAdmin(AccountScoped, AccountAdminBase):
         limit = () if request.user.is_superuser else ("max_live_calls",)
         return (*limit, "id", "signed", "created_at", "updated_at")
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return _fillable(self, request, obj, super().get_fields(request, obj))
+
     @admin.display(boolean=True, description="checks Twilio's signature")
     def signed(self, account: Account) -> bool:
         return bool(account.twilio_auth_token)
@@ -177,9 +198,20 @@ class AccountAdmin(AccountScoped, AccountAdminBase):
         return bool(request.user.is_superuser)
 
 
+class UserMembershipInline(SeenWithItsParent, UserMembershipInlineBase):
+    """Where a user is; an account's own page changes it."""
+
+    model = Membership
+    fields = ("account", "role")
+    extra = 0
+    can_delete = False
+
+
 @admin.register(User)
 class PersonAdmin(UserAdminBase):
     """People at the dashboard, for superusers alone: they belong to no account."""
+
+    inlines = (UserMembershipInline,)
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser)
@@ -290,6 +322,9 @@ class CredentialAdmin(AccountScoped, CredentialAdminBase):
     def get_readonly_fields(self, request: HttpRequest, obj: Any = None) -> tuple[str, ...]:
         return ("account", "provider", "hint", "created_at", "updated_at") if obj else ()
 
+    def get_fields(self, request: HttpRequest, obj: Any = None) -> Any:
+        return _fillable(self, request, obj, super().get_fields(request, obj))
+
     def get_actions(self, request: HttpRequest) -> dict[str, Any]:
         # Django's own deletes the rows past the service.
         return {n: a for n, a in super().get_actions(request).items() if n != "delete_selected"}
@@ -321,3 +356,4 @@ class AuditEntryAdmin(AccountScoped, AuditAdminBase):
     list_filter = ("target_kind", "actor_kind", "created_at")
     search_fields = ("action", "target_id", "actor_name", "actor_id", "account__name")
     date_hierarchy = "created_at"
+    show_full_result_count = False  # counting a whole log for the sake of a number

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from django.apps import apps
 from django.core.exceptions import ValidationError
-from django.urls import URLPattern, URLResolver, get_resolver
+from django.urls import URLResolver, get_resolver
 from rest_framework.response import Response
 from rest_framework.test import APIClient, APIRequestFactory
 from rest_framework.views import APIView
@@ -157,15 +157,15 @@ def _views(resolver: URLResolver, prefix: str = "") -> Iterator[tuple[str, Any]]
         path = f"{prefix}{found.pattern}"
         if isinstance(found, URLResolver):
             yield from _views(found, path)
-        elif isinstance(found, URLPattern) and hasattr(found.callback, "cls"):
+        elif hasattr(found.callback, "cls"):
             yield path, found.callback
 
 
 def _methods(view: Any) -> set[str]:
-    names = getattr(view, "actions", None) or view.cls.http_method_names
-    return {
-        name.upper() for name in names if getattr(view, "actions", 0) or hasattr(view.cls, name)
-    }
+    names = getattr(view, "actions", None)
+    if names is None:
+        names = [name for name in view.cls.http_method_names if hasattr(view.cls, name)]
+    return {name.upper() for name in names}
 
 
 def test_every_view_of_the_api_declares_what_each_of_its_methods_needs() -> None:

@@ -74,6 +74,7 @@ async def test_a_vendor_that_says_nothing_is_waited_for_once(vendors: Vendors) -
     vendors.silent.set()
     found = await key_check("openai", GOOD, bases=vendors.bases(), patience_s=0.2)
     assert (found.ok, found.reason) == (None, "unavailable")
+    assert "TimeoutError" in found.info  # rather than the server's giving up
 
 
 async def test_nobody_there_is_no_judgement_of_the_key() -> None:
