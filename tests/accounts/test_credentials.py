@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,7 @@ from rest_framework.test import APIClient
 from apps.accounts.audit import Actor
 from apps.accounts.credentials import credential_put, credential_secrets
 from apps.accounts.models import Account, AuditEntry, Credential
+from apps.accounts.services import account_create
 from tests.conftest import ApiFor
 from tests.support.vendors import GOOD, Vendors, vendors_serve
 
@@ -78,6 +80,26 @@ def test_a_second_key_takes_the_firsts_place(
     api.put(f"{URL}/openai", {"api_key": " another-key-zyxw\n"})
     assert Credential.objects.count() == 1
     assert credential_secrets(account.id) == {"openai": {"api_key": "another-key-zyxw"}}
+
+
+@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite in memory has one connection")
+@pytest.mark.django_db(transaction=True)
+def test_two_keys_put_at_once_make_one_credential(api_for: ApiFor) -> None:
+    account = account_create(name="Hotel", actor=Actor())
+    clients, start, codes = [api_for(account), api_for(account)], threading.Barrier(2), []
+
+    def put(client: APIClient) -> None:
+        start.wait(5)
+        codes.append(client.put(f"{URL}/openai", {"api_key": KEY}).status_code)
+        connection.close()
+
+    threads = [threading.Thread(target=put, args=(client,)) for client in clients]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert codes == [200, 200]
+    assert Credential.objects.count() == 1
 
 
 def test_a_key_that_nobody_can_read_any_more_is_listed_and_replaced(
