@@ -13,6 +13,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
 from apps.core.limits import limit_read
+from apps.providers import registry
 
 NEW_KEY = (
     'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
@@ -87,6 +88,28 @@ def public_url_reaches_us(app_configs: Any, **kwargs: Any) -> Sequence[CheckMess
             )
         ]
     return []
+
+
+@register(Tags.urls)
+def provider_api_urls_are_origins(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    known = {declaration.name for declaration in registry.catalogue(test_providers=True)}
+    return [
+        Error(
+            f"PROVIDER_API_URLS: {name} is not a provider with an http(s) URL.",
+            hint='A JSON object: {"openai": "https://proxy.example.com"}',
+            id="botsconfig.E008",
+        )
+        for name, value in settings.PROVIDER_API_URLS.items()
+        if name not in known or not _is_http(value)
+    ]
+
+
+def _is_http(value: str) -> bool:
+    try:
+        url = urlsplit(value)
+    except ValueError:
+        return False
+    return url.scheme in ("http", "https") and bool(url.hostname) and not url.query
 
 
 @register()

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 
 from django.db import transaction
 
+from apps.accounts.audit import Actor
 from apps.accounts.models import Account, Membership, User
-from apps.accounts.services import account_create, api_key_create
+from apps.accounts.scopes import ADMIN as ALL_SCOPES
+from apps.accounts.services import account_create, api_key_create, membership_put
 
 ACCOUNT = "Demo"
 ADMIN = "admin"
@@ -35,10 +37,11 @@ def demo_ensure() -> Demo:
         return Demo()
     password = secrets.token_urlsafe(12)
     with transaction.atomic():
-        account = account_create(name=ACCOUNT)
-        _, api_key = api_key_create(account=account, name="demo")
+        actor = Actor(command="start")
+        account = account_create(name=ACCOUNT, actor=actor)
+        _, api_key = api_key_create(account=account, actor=actor, name="demo", scopes=[ALL_SCOPES])
         admin = User.objects.create_superuser(ADMIN, password=password)
-        Membership.objects.create(user=admin, account=account, role=Membership.Role.OWNER)
+        membership_put(account=account, user=admin, role=Membership.Role.OWNER, actor=actor)
     return Demo(api_key, password)
 
 

@@ -6,6 +6,7 @@ stops the start. What is wrong with the values is said by the checks in ``botsco
 
 from __future__ import annotations
 
+import json
 import os
 import warnings
 from importlib.util import find_spec
@@ -14,6 +15,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 import environ
+from django.core.exceptions import ImproperlyConfigured
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -32,6 +34,31 @@ def _texts(name: str, default: str = "") -> list[str]:
     return [part.strip() for part in _text(name, default).split(",") if part.strip()]
 
 
+def _object(name: str) -> dict[str, Any]:
+    try:
+        found = json.loads(_text(name) or "{}")
+    except ValueError:
+        found = None
+    if not isinstance(found, dict):
+        raise ImproperlyConfigured(f"{name} is no JSON object.")
+    return found
+
+
+def _mapping(name: str) -> dict[str, str]:
+    found = _object(name)
+    if not all(isinstance(value, str) for value in found.values()):
+        raise ImproperlyConfigured(f"{name} is no JSON object of texts.")
+    return found
+
+
+def _aliases(name: str) -> dict[str, dict[str, str]]:
+    found = _object(name)
+    for models in found.values():
+        if not isinstance(models, dict) or not all(isinstance(to, str) for to in models.values()):
+            raise ImproperlyConfigured(f"{name} is no JSON object of models by provider.")
+    return found
+
+
 # --- what the operator says ---------------------------------------------------------------------
 
 DEBUG: bool = env.bool("DEBUG", False)
@@ -39,6 +66,7 @@ SECRET_KEY = _text("SECRET_KEY")
 PUBLIC_URL = _text("PUBLIC_URL", f"http://127.0.0.1:{_text('PORT', '8000')}").rstrip("/")
 ENCRYPTION_KEYS = _texts("ENCRYPTION_KEYS")
 TWILIO_API_URL = _text("TWILIO_API_URL", "https://api.twilio.com").rstrip("/")
+PROVIDER_API_URLS = _mapping("PROVIDER_API_URLS")
 ENABLE_TEST_PROVIDERS: bool = env.bool("ENABLE_TEST_PROVIDERS", False)
 DATABASE_URL = _text("DATABASE_URL")
 REDIS_URL = _text("REDIS_URL")
@@ -51,7 +79,7 @@ TASKS_IMMEDIATE: bool = env.bool("TASKS_IMMEDIATE", False)
 WARM_UP: bool = env.bool("WARM_UP", DEBUG)
 
 # Provider -> model in a config -> model that is asked for instead: for names that vendors retired.
-MODEL_ALIASES: dict[str, dict[str, str]] = env.json("MODEL_ALIASES", {})
+MODEL_ALIASES = _aliases("MODEL_ALIASES")
 
 _public = urlsplit(PUBLIC_URL)
 STREAM_URL = f"{'wss' if _public.scheme == 'https' else 'ws'}://{_public.netloc}/media/twilio"
@@ -244,7 +272,10 @@ SILENCED_SYSTEM_CHECKS = [
 
 REST_FRAMEWORK = {
     "DEFAULT_AUTHENTICATION_CLASSES": ["apps.accounts.authentication.ApiKeyAuthentication"],
-    "DEFAULT_PERMISSION_CLASSES": ["apps.accounts.authentication.HasAccount"],
+    "DEFAULT_PERMISSION_CLASSES": [
+        "apps.accounts.authentication.HasAccount",
+        "apps.accounts.permissions.HasScope",
+    ],
     # In this order: what a limit refuses opens no attempt. See IdempotencyGate for why it is here.
     "DEFAULT_THROTTLE_CLASSES": [
         "apps.core.throttling.KeyRate",
@@ -253,7 +284,7 @@ REST_FRAMEWORK = {
     "DEFAULT_RENDERER_CLASSES": ["apps.core.renderers.JsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["apps.core.parsers.JsonParser"],
     "DEFAULT_PAGINATION_CLASS": "apps.core.pagination.NewestFirstPagination",
-    "DEFAULT_SCHEMA_CLASS": "drf_spectacular.openapi.AutoSchema",
+    "DEFAULT_SCHEMA_CLASS": "apps.accounts.schema.ScopedSchema",
     "EXCEPTION_HANDLER": "apps.core.handling.exception_handler",
     "UNAUTHENTICATED_USER": None,
     "TEST_REQUEST_DEFAULT_FORMAT": "json",

@@ -15,6 +15,7 @@ urlpatterns = [
     *both("readyz", views.readyz, name="readyz"),
     *both("schema", SpectacularAPIView.as_view(), name="schema"),
     *both("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    path("", include("apps.accounts.urls")),
     path("", include("apps.bots.urls")),
     path("", include("apps.calls.urls")),
     path("", include("apps.gateway.urls")),

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
+from typing import Any, Protocol
 
 import pytest
 from django.db import connection
@@ -12,12 +11,16 @@ from rest_framework.test import APIClient
 
 from apps.accounts.audit import Actor
 from apps.accounts.models import Account
+from apps.accounts.scopes import ADMIN
 from apps.accounts.services import account_create, api_key_create
 from apps.bots.document import draft_read
 from apps.bots.models import TwilioConfig
 from apps.bots.services import config_create
 
-ApiFor = Callable[[Account], APIClient]
+
+class ApiFor(Protocol):
+    def __call__(self, account: Account, *scopes: str) -> APIClient: ...
+
 
 BODY: dict[str, Any] = {
     "name": "Front desk",
@@ -46,21 +49,21 @@ def _tasks_run_at_once(settings: Settings) -> None:
 @pytest.fixture
 def account(db: None) -> Account:
     """Ours."""
-    return account_create(name="Hotel")
+    return account_create(name="Hotel", actor=Actor())
 
 
 @pytest.fixture
 def stranger(db: None) -> Account:
     """Another account, which must see nothing of ours."""
-    return account_create(name="Stranger")
+    return account_create(name="Stranger", actor=Actor())
 
 
 @pytest.fixture
 def api_for(db: None) -> ApiFor:
-    """A client with a new key of the account."""
+    """A client with a new key of the account; of all scopes, if none is named."""
 
-    def client(account: Account) -> APIClient:
-        _, secret = api_key_create(account=account)
+    def client(account: Account, *scopes: str) -> APIClient:
+        _, secret = api_key_create(account=account, actor=Actor(), scopes=scopes or (ADMIN,))
         return APIClient(headers={"authorization": f"Bearer {secret}"})
 
     return client

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from datetime import datetime
 
 from django.contrib.auth.models import AbstractUser
+from django.core.exceptions import ValidationError
 from django.db import models
+from django.utils import timezone
 
-from apps.core.fields import EncryptedTextField
+from apps.accounts.scopes import scopes_are_valid
+from apps.core.fields import EncryptedJSONField, EncryptedTextField
 from apps.core.models import AppendOnly, BaseModel
 
 
@@ -57,22 +61,68 @@ class Membership(BaseModel):
         return f"{self.user_id} in {self.account_id}"
 
 
+def is_in_the_future(value: datetime) -> None:
+    """Refuse a time that has passed."""
+    if value <= timezone.now():
+        raise ValidationError("This time has passed.", code="past")
+
+
 class ApiKey(BaseModel):
-    """A script's key. prefix finds the row; digest is the whole key's SHA-256, in hex."""
+    """A script's key. prefix finds the row; digest is the whole key's SHA-256, in hex.
+
+    scopes: what it may do, see ``apps.accounts.scopes``. successor: the key that it was last
+    rotated to.
+    """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="api_keys")
     name = models.CharField(max_length=200, blank=True, default="")
     prefix = models.CharField(max_length=16, unique=True, editable=False)
     digest = models.CharField(max_length=64, editable=False)
-    expires_at = models.DateTimeField(null=True, blank=True)
+    scopes = models.JSONField(default=list, validators=[scopes_are_valid])
+    expires_at = models.DateTimeField(null=True, blank=True, validators=[is_in_the_future])
     revoked_at = models.DateTimeField(null=True, blank=True)
     last_used_at = models.DateTimeField(null=True, blank=True)
+    successor = models.ForeignKey(
+        "self", on_delete=models.SET_NULL, null=True, editable=False, related_name="+"
+    )
 
     class Meta:
         ordering = ("-created_at", "-id")
 
     def __str__(self) -> str:
         return f"bc_{self.prefix}"
+
+    @property
+    def is_live(self) -> bool:
+        """It opens the door now."""
+        now = timezone.now()
+        return self.revoked_at is None and (self.expires_at is None or self.expires_at > now)
+
+
+class Credential(BaseModel):
+    """An account's key at a vendor, for bots that bring none of their own.
+
+    secret: ``{"api_key": "…"}``. last4: its end, to tell it by; empty where that would tell much.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="credentials")
+    provider = models.CharField(max_length=64)
+    secret = EncryptedJSONField()
+    last4 = models.CharField(max_length=4, blank=True, default="", editable=False)
+
+    class Meta:
+        ordering = ("provider",)
+        constraints = [
+            models.UniqueConstraint(fields=("account", "provider"), name="credential_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.provider} {self.hint}"
+
+    @property
+    def hint(self) -> str:
+        """What may be shown of the key."""
+        return f"…{self.last4}"
 
 
 class AuditEntry(AppendOnly):
@@ -107,8 +157,13 @@ class AuditEntry(AppendOnly):
         verbose_name_plural = "audit entries"
         indexes = [
             models.Index(fields=("account", "-created_at", "-id"), name="audit_newest"),
+            models.Index(fields=("account", "action", "-created_at", "-id"), name="audit_action"),
+            models.Index(fields=("account", "actor_id", "-created_at", "-id"), name="audit_actor"),
             models.Index(
-                fields=("account", "target_kind", "target_id", "-created_at"), name="audit_target"
+                fields=("account", "target_kind", "-created_at", "-id"), name="audit_kind"
+            ),
+            models.Index(
+                fields=("account", "target_id", "-created_at", "-id"), name="audit_target"
             ),
         ]
 

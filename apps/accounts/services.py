@@ -1,4 +1,4 @@
-"""What can be done to accounts and keys."""
+"""What can be done to accounts, memberships and keys. Each change leaves an entry in the log."""
 
 from __future__ import annotations
 
@@ -6,12 +6,18 @@ import hashlib
 import hmac
 import re
 import secrets
+import uuid
+from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Any
 
+from django.db import transaction
 from django.db.models import Q
 from django.utils import timezone
 
-from apps.accounts.models import Account, ApiKey
+from apps.accounts.audit import Actor, Target, audit_record
+from apps.accounts.models import Account, ApiKey, Membership, User
+from apps.accounts.scopes import DEFAULT_SCOPES, scopes_in_order
 
 # last_used_at says "about when": a write per request would make every read a write.
 LAST_USED_STEP = timedelta(minutes=5)
@@ -20,38 +26,182 @@ _FORM = re.compile(r"bc_([a-z0-9]{4,16})_[A-Za-z0-9_-]{20,200}")
 _NOBODY = hashlib.sha256(b"").hexdigest()
 
 
-def account_create(*, name: str, twilio_auth_token: str = "") -> Account:
+class KeyIsOver(Exception):
+    """The key is revoked, expired or rotated already; the message says which."""
+
+
+def account_create(*, name: str, actor: Actor, twilio_auth_token: str = "") -> Account:
     """Create an account. twilio_auth_token: Twilio's secret that requests are signed with."""
-    return Account.objects.create(name=name, twilio_auth_token=twilio_auth_token)
-
-
-def account_update(
-    *, account: Account, name: str, max_live_calls: int, twilio_auth_token: str | None = None
-) -> Account:
-    """Change an account. A twilio_auth_token of None leaves the stored one."""
-    account.name = name
-    account.max_live_calls = max_live_calls
-    if twilio_auth_token is not None:
-        account.twilio_auth_token = twilio_auth_token
-    account.save()
+    with transaction.atomic():
+        account = Account.objects.create(name=name, twilio_auth_token=twilio_auth_token)
+        audit_record(
+            account=account,
+            actor=actor,
+            action="account.create",
+            target=Target("account", str(account.id)),
+            after=_account_facts(account, new_token=bool(twilio_auth_token)),
+        )
     return account
 
 
+def account_update(
+    *,
+    account: Account,
+    name: str,
+    max_live_calls: int,
+    actor: Actor,
+    twilio_auth_token: str | None = None,
+) -> Account:
+    """Change an account. A twilio_auth_token of None leaves the stored one."""
+    with transaction.atomic():
+        # Read anew: the caller's own may have been changed already, by a form.
+        before = Account.objects.select_for_update().defer("twilio_auth_token").get(pk=account.pk)
+        account.name = name
+        account.max_live_calls = max_live_calls
+        if twilio_auth_token is not None:
+            account.twilio_auth_token = twilio_auth_token
+        account.save()
+        audit_record(
+            account=account,
+            actor=actor,
+            action="account.update",
+            target=Target("account", str(account.id)),
+            before=_account_facts(before),
+            after=_account_facts(account, new_token=twilio_auth_token is not None),
+        )
+    return account
+
+
+def _account_facts(account: Account, *, new_token: bool = False) -> dict[str, Any]:
+    facts = {"name": account.name, "max_live_calls": account.max_live_calls}
+    # That it was set is told by the member; the log blots out what it was set to.
+    return {**facts, "twilio_auth_token": "set"} if new_token else facts
+
+
+def membership_put(*, account: Account, user: User, role: str, actor: Actor) -> Membership:
+    """Give a user a role in an account, or another role."""
+    with transaction.atomic():
+        old = Membership.objects.select_for_update().filter(account=account, user=user).first()
+        found, _ = Membership.objects.update_or_create(
+            account=account, user=user, defaults={"role": role}
+        )
+        audit_record(
+            account=account,
+            actor=actor,
+            action="membership.put",
+            target=Target("membership", str(found.id)),
+            before=_membership_facts(old) if old else None,
+            after=_membership_facts(found),
+        )
+    return found
+
+
+def membership_delete(*, membership: Membership, actor: Actor) -> None:
+    """Take a user out of an account."""
+    with transaction.atomic():
+        audit_record(
+            account=membership.account,
+            actor=actor,
+            action="membership.delete",
+            target=Target("membership", str(membership.id)),
+            before=_membership_facts(membership),
+        )
+        membership.delete()
+
+
+def _membership_facts(membership: Membership) -> dict[str, Any]:
+    return {"user": membership.user.get_username(), "role": membership.role}
+
+
 def api_key_create(
-    *, account: Account, name: str = "", expires_at: datetime | None = None
+    *,
+    account: Account,
+    actor: Actor,
+    name: str = "",
+    scopes: Iterable[str] = DEFAULT_SCOPES,
+    expires_at: datetime | None = None,
 ) -> tuple[ApiKey, str]:
-    """Create a key. Returns the row and the key itself, which nobody can ever read again."""
+    """Create a key. Returns the row and the key itself, which nobody can ever read again.
+
+    Raises django's ValidationError for scopes that are none.
+    """
     prefix = secrets.token_hex(6)
     secret = f"bc_{prefix}_{secrets.token_urlsafe(32)}"
-    key = ApiKey.objects.create(
-        account=account, name=name, prefix=prefix, digest=_digest(secret), expires_at=expires_at
-    )
+    with transaction.atomic():
+        key = ApiKey.objects.create(
+            account=account,
+            name=name,
+            prefix=prefix,
+            digest=_digest(secret),
+            scopes=scopes_in_order(scopes),
+            expires_at=expires_at,
+        )
+        _key_record(key, actor=actor, action="api_key.create", before=None)
     return key, secret
 
 
-def api_key_revoke(*, key: ApiKey) -> None:
-    """End a key now. Ending it twice keeps the first time."""
-    ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=timezone.now())
+def api_key_revoke(*, key: ApiKey, actor: Actor) -> None:
+    """End a key now. Ending it twice keeps the first time, and is one entry in the log."""
+    with transaction.atomic():
+        now = timezone.now()
+        if not ApiKey.objects.filter(pk=key.pk, revoked_at=None).update(revoked_at=now):
+            return
+        before = _key_facts(key)
+        key.revoked_at = now
+        _key_record(key, actor=actor, action="api_key.revoke", before=before)
+
+
+def api_key_rotate(
+    *, account: Account, key_id: uuid.UUID, actor: Actor, grace: timedelta
+) -> tuple[ApiKey, str]:
+    """Make a key's successor, of the same name and scopes; the old one works for ``grace`` more.
+
+    An earlier end of the old key's stays. Rotating a key whose successor lives would leave two
+    keys where its owner knows of one; a successor that was lost on its way is revoked first.
+    Raises ApiKey.DoesNotExist, or KeyIsOver.
+    """
+    with transaction.atomic():
+        old = ApiKey.objects.select_for_update().get(account=account, pk=key_id)
+        _rotatable_check(old)
+        before = _key_facts(old)
+        new, secret = api_key_create(account=account, actor=actor, name=old.name, scopes=old.scopes)
+        end = timezone.now() + grace
+        old.expires_at = min(end, old.expires_at) if old.expires_at else end
+        old.successor = new
+        old.save(update_fields=["expires_at", "successor", "updated_at"])
+        _key_record(old, actor=actor, action="api_key.rotate", before=before)
+    return new, secret
+
+
+def _rotatable_check(key: ApiKey) -> None:
+    if key.revoked_at is not None:
+        raise KeyIsOver("The key is revoked.")
+    if not key.is_live:
+        raise KeyIsOver("The key has expired.")
+    if key.successor is not None and key.successor.is_live:
+        raise KeyIsOver(f"The key was rotated already, to {key.successor_id}.")
+
+
+def _key_record(key: ApiKey, *, actor: Actor, action: str, before: dict[str, Any] | None) -> None:
+    audit_record(
+        account=key.account,
+        actor=actor,
+        action=action,
+        target=Target("api_key", str(key.id)),
+        before=before,
+        after=_key_facts(key),
+    )
+
+
+def _key_facts(key: ApiKey) -> dict[str, Any]:
+    return {
+        "name": key.name,
+        "prefix": key.prefix,
+        "scopes": key.scopes,
+        "expires_at": key.expires_at and key.expires_at.isoformat(),
+        "revoked_at": key.revoked_at and key.revoked_at.isoformat(),
+        "successor": key.successor_id and str(key.successor_id),
+    }
 
 
 def api_key_verify(secret: str) -> ApiKey | None:
@@ -63,14 +213,10 @@ def api_key_verify(secret: str) -> ApiKey | None:
     known = key.digest if key else _NOBODY
     # Compared for an unknown prefix too: time must not tell which prefixes exist.
     fits = hmac.compare_digest(_digest(secret), known)
-    if key is None or not fits or not _is_live(key):
+    if key is None or not fits or not key.is_live:
         return None
     _touch(key)
     return key
-
-
-def _is_live(key: ApiKey) -> bool:
-    return key.revoked_at is None and (key.expires_at is None or key.expires_at > timezone.now())
 
 
 def _touch(key: ApiKey) -> None:

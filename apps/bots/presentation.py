@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from django.conf import settings
@@ -96,7 +96,7 @@ def _changes(
 
 
 def catalogue_present(
-    *, kind: Kind | None = None, keys_of: Sequence[str] = ()
+    *, kind: Kind | None = None, keys_of: Collection[str] = ()
 ) -> list[dict[str, Any]]:
     """Return every provider that a config may name. keys_of: those the account has a key for."""
     found = registry.catalogue(test_providers=settings.ENABLE_TEST_PROVIDERS)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import logging
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,10 +13,15 @@ from django.conf import settings
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
+from apps.accounts.credentials import credential_secrets
 from apps.accounts.models import Account
 from apps.bots.models import SpokenLine, TwilioConfig, TwilioConfigVersion
+from apps.bots.slots import declaration
 from apps.bots.variables import filled, filling_of
-from apps.providers.base import Kind, ServiceSettings
+from apps.core.crypto import DecryptionError
+from apps.providers.base import KINDS, Kind, ServiceSettings
+
+logger = logging.getLogger(__name__)
 
 
 def twilio_configs_of(account: Account) -> QuerySet[TwilioConfig]:
@@ -176,9 +182,34 @@ def _admission(
         version_id=version.id,
         version_number=version.number,
         document=filled(version.document, filling.values),
-        secrets=version.secrets,
+        secrets=secrets_used(str(config.account_id), version),
         twilio_auth_token=config.account.twilio_auth_token,
     )
+
+
+def secrets_used(account_id: str, version: TwilioConfigVersion) -> Mapping[str, Any]:
+    """Return the version's secrets, completed by the account's credentials where it brings none.
+
+    One query, if a provider needs a key that the version does not bring.
+    """
+    secrets: Mapping[str, Any] = version.secrets
+    own = secrets.get("api_keys", {})
+    providers = {version.document[kind]["provider"]: kind for kind in KINDS}
+    wanted = [
+        name
+        for name, kind in providers.items()
+        if name not in own and (found := declaration(kind, name)) and found.needs_key
+    ]
+    if not wanted:
+        return secrets
+    try:
+        stored = credential_secrets(account_id)
+    except DecryptionError:
+        # The call goes on, and its provider says that there is no key.
+        logger.exception("An account's credentials cannot be read", extra={"account": account_id})
+        return secrets
+    lent = {name: stored[name]["api_key"] for name in wanted if name in stored}
+    return {**secrets, "api_keys": {**lent, **own}}
 
 
 def service_settings(

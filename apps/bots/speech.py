@@ -17,7 +17,7 @@ from typing import Any, get_args
 from django_tasks import task
 
 from apps.bots.models import SpokenLine, TwilioConfigVersion
-from apps.bots.selectors import service_settings, spoken_lines_load
+from apps.bots.selectors import secrets_used, service_settings, spoken_lines_load
 from apps.bots.slots import declaration, slot_warning
 from apps.providers.base import ServiceSettings
 from apps.voice.ports import ProviderError, TextToSpeech
@@ -62,7 +62,8 @@ def lines_speak(version_id: int) -> int:
     if slot_warning("tts", provider):
         return 0
     waiting = _waiting(version)
-    settings = service_settings("tts", version.document, version.secrets)
+    secrets = secrets_used(str(version.config.account_id), version)
+    settings = service_settings("tts", version.document, secrets)
     spoken = asyncio.run(_speak_all(settings, waiting, version_id)) if waiting else {}
     account = version.config.account_id
     SpokenLine.objects.bulk_create(

@@ -18,6 +18,7 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.accounts.authentication import account_of, actor_of
+from apps.accounts.credentials import credentials_of
 from apps.bots import schema
 from apps.bots.answers import TwilioConfigSerializer
 from apps.bots.document import draft_read
@@ -138,7 +139,7 @@ class RenderView(ConfigErrors, APIView):
         version = version_numbered(config, number, whole=True)
         caller = Caller(asked["from"], asked["to"], asked["variables"])
         try:
-            return Response(config_render(config, version, caller, set()))
+            return Response(config_render(config, version, caller, _keys_of(request)))
         except TwimlError as exc:
             raise ValidationError({"variables": [str(exc)]}) from None
 
@@ -166,7 +167,12 @@ class ProvidersView(APIView):
         kind = request.query_params.get("kind")
         if kind is not None and kind not in KINDS:
             raise ValidationError({"kind": [f"One of {', '.join(KINDS)}."]})
-        return Response({"results": catalogue_present(kind=kind)})
+        return Response({"results": catalogue_present(kind=kind, keys_of=_keys_of(request))})
+
+
+def _keys_of(request: Request) -> set[str]:
+    """The providers that the account has a credential for."""
+    return set(credentials_of(account_of(request)).values_list("provider", flat=True))
 
 
 def draft_asked(request: Request) -> bool:

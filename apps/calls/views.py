@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import uuid
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db.models import QuerySet
@@ -58,6 +59,7 @@ ERRORS = {401: ErrorSerializer, 404: ErrorSerializer}
 class CallViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Call]):
     """The account's calls. Another account's call is a 404."""
 
+    required_scopes: ClassVar[Mapping[str, str]] = {"GET": "calls:read"}
     queryset = Call.objects.none()
     serializer_class: type[BaseSerializer[Call]] = CallSerializer
     pagination_class = NewestCallFirst

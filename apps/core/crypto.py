@@ -32,6 +32,19 @@ def decrypt(stored: str) -> str:
         raise DecryptionError("A stored secret fits none of the ENCRYPTION_KEYS.") from None
 
 
+def reencrypt(stored: str) -> str | None:
+    """Return ``stored`` under the first key, or None if it is already.
+
+    Raises DecryptionError, or ImproperlyConfigured.
+    """
+    keys = tuple(settings.ENCRYPTION_KEYS)
+    try:
+        _box(keys[:1]).decrypt(stored.encode())
+    except InvalidToken:
+        return encrypt(decrypt(stored))
+    return None
+
+
 @lru_cache(maxsize=4)
 def _box(keys: tuple[str, ...]) -> MultiFernet:
     if not keys:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from django.contrib import admin
-from django.http import HttpRequest
 
 from apps.calls.models import Call, CallEvent, Turn
+from apps.dashboard.scoping import AccountScoped, SeenWithItsParent
 
 if TYPE_CHECKING:
     CallAdminBase = admin.ModelAdmin[Call]
@@ -18,20 +18,7 @@ else:
     TurnInlineBase = EventInlineBase = admin.TabularInline
 
 
-class LookOnly:
-    """Nobody adds, changes or deletes here: rows are the journal's."""
-
-    def has_add_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        return False
-
-
-class TurnInline(LookOnly, TurnInlineBase):
+class TurnInline(SeenWithItsParent, TurnInlineBase):
     """The transcript."""
 
     model = Turn
@@ -47,7 +34,7 @@ class TurnInline(LookOnly, TurnInlineBase):
         return ", ".join(f"{stage} {ms:.0f}" for stage, ms in turn.stages_ms.items())
 
 
-class EventInline(LookOnly, EventInlineBase):
+class EventInline(SeenWithItsParent, EventInlineBase):
     """What else happened."""
 
     model = CallEvent
@@ -56,7 +43,7 @@ class EventInline(LookOnly, EventInlineBase):
 
 
 @admin.register(Call)
-class CallAdmin(LookOnly, CallAdminBase):
+class CallAdmin(AccountScoped, CallAdminBase):
     """Calls, newest first."""
 
     list_display = ("call_sid", "config", "account", "status", "end_reason", "started_at", "length")
@@ -65,6 +52,7 @@ class CallAdmin(LookOnly, CallAdminBase):
     search_fields = ("call_sid", "id", "config__name", "account__name")
     date_hierarchy = "started_at"
     inlines = (TurnInline, EventInline)
+    # Rows are the journal's: the mixin lets nobody change them.
 
     @admin.display(description="length")
     def length(self, call: Call) -> str:

@@ -57,7 +57,7 @@ def test_max_tokens_is_no_secret(account: Account) -> None:
 
 
 def test_it_says_who(account: Account, django_user_model: type[User]) -> None:
-    key, _ = api_key_create(account=account, name="deploy")
+    key, _ = api_key_create(account=account, actor=Actor(), name="deploy")
     user = django_user_model.objects.create_user("alice")
     entries = [record(account, actor) for actor in (Actor(key=key), Actor(user=user), Actor())]
     assert [(entry.actor_kind, entry.actor_name) for entry in entries] == [
@@ -91,7 +91,7 @@ def test_a_row_cannot_be_changed_by_sql(account: Account, statement: str) -> Non
         connection.cursor() as cursor,
     ):
         cursor.execute(statement)
-    assert AuditEntry.objects.get().action == "config.change"
+    assert AuditEntry.objects.filter(action="config.change").count() == 1
 
 
 def _guard_anew() -> None:

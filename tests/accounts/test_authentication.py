@@ -10,6 +10,7 @@ import pytest
 from django.utils import timezone
 from rest_framework.test import APIClient
 
+from apps.accounts.audit import Actor
 from apps.accounts.models import Account, ApiKey
 from apps.accounts.services import api_key_create, api_key_revoke, api_key_verify
 
@@ -45,7 +46,7 @@ def test_it_lets_nobody_in_without_a_key(
 
 
 def test_a_key_is_its_accounts(account: Account) -> None:
-    key, secret = api_key_create(account=account)
+    key, secret = api_key_create(account=account, actor=Actor())
     found = api_key_verify(secret)
     assert found == key
     assert found.account == account
@@ -53,34 +54,34 @@ def test_a_key_is_its_accounts(account: Account) -> None:
 
 @pytest.mark.parametrize("change", [lambda s: s[:-1], lambda s: s + "x", lambda s: s.upper()])
 def test_another_secret_of_the_prefix_is_no_key(account: Account, change: Any) -> None:
-    _, secret = api_key_create(account=account)
+    _, secret = api_key_create(account=account, actor=Actor())
     assert api_key_verify(change(secret)) is None
 
 
 def test_a_revoked_key_is_none(account: Account) -> None:
-    key, secret = api_key_create(account=account)
-    api_key_revoke(key=key)
+    key, secret = api_key_create(account=account, actor=Actor())
+    api_key_revoke(key=key, actor=Actor())
     assert api_key_verify(secret) is None
 
 
 def test_an_expired_key_is_none(account: Account) -> None:
     past = timezone.now() - timedelta(seconds=1)
-    _, secret = api_key_create(account=account, expires_at=past)
+    _, secret = api_key_create(account=account, actor=Actor(), expires_at=past)
     assert api_key_verify(secret) is None
 
 
 def test_revoking_twice_keeps_the_first_time(account: Account) -> None:
-    key, _ = api_key_create(account=account)
-    api_key_revoke(key=key)
+    key, _ = api_key_create(account=account, actor=Actor())
+    api_key_revoke(key=key, actor=Actor())
     first = ApiKey.objects.get().revoked_at
-    api_key_revoke(key=key)
+    api_key_revoke(key=key, actor=Actor())
     assert ApiKey.objects.get().revoked_at == first
 
 
 def test_it_notes_the_use_of_a_key_once_in_a_while(
     account: Account, django_assert_num_queries: Any
 ) -> None:
-    _, secret = api_key_create(account=account)
+    _, secret = api_key_create(account=account, actor=Actor())
     with django_assert_num_queries(2):
         api_key_verify(secret)
     with django_assert_num_queries(1):

@@ -18,7 +18,6 @@ from __future__ import annotations
 import argparse
 import asyncio
 import json
-import os
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -191,7 +190,6 @@ def main() -> None:
     options = parser.parse_args()
     if options.smoke:
         options.seconds, options.rows, options.pages = 2.0, 20_000, 60
-    os.environ["RATE_LIMIT"] = ""
     pin(LOAD_CORE)
     with (
         gateway_server(["-m", "tests.benchmarks.rest_server"]) as (server, account),

@@ -71,8 +71,8 @@ def post_queries(request: HttpRequest) -> HttpResponse:
 
 def rows(request: HttpRequest, count: int) -> JsonResponse:
     """Make an account with so many bots; answer its key and a cursor into their middle."""
-    account = account_create(name=f"{count} bots")
-    _, key = api_key_create(account=account)
+    account = account_create(name=f"{count} bots", actor=Actor())
+    _, key = api_key_create(account=account, actor=Actor())
     made = config_create(account=account, draft=draft_read(BODY), actor=Actor())
     with transaction.atomic(), connection.cursor() as cursor:
         for statement in _statements(made, count - 1):

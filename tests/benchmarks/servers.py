@@ -68,6 +68,7 @@ def gateway_server(
             "ENABLE_TEST_PROVIDERS": "1",
             "TASKS_IMMEDIATE": "1",
             "LOG_LEVEL": "WARNING",
+            "RATE_LIMIT": "0",
         }
         manage = [sys.executable, str(ROOT / "manage.py")]
         subprocess.run([*manage, "migrate", "-v0"], check=True, env=environment)

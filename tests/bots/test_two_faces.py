@@ -252,6 +252,7 @@ NATIVE_BODY = members(
 )
 
 
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(NATIVE_BODY)
 def test_any_native_bot_is_the_same_after_a_way_through_their_form(body: Any) -> None:
     document = draft_read(body).document
@@ -288,7 +289,7 @@ def mutated(base: Any, path: list[Any], value: Any) -> Any:
     return found
 
 
-@settings(max_examples=300, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(
     st.sampled_from([PLAIN, RICH]),
     MEMBERS,

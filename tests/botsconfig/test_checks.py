@@ -56,6 +56,9 @@ def test_the_tests_own_environment_is_fine(db: None) -> None:
         ("PUBLIC_URL", "http://voice.example.com", "botsconfig.E005"),
         ("RATE_LIMIT", "600", "botsconfig.E007"),
         ("AUTH_FAILURE_LIMIT", "lots", "botsconfig.E007"),
+        ("PROVIDER_API_URLS", {"openai": "proxy.example.com"}, "botsconfig.E008"),
+        ("PROVIDER_API_URLS", {"openai": "https://[proxy"}, "botsconfig.E008"),
+        ("PROVIDER_API_URLS", {"nobody": "https://proxy.example.com"}, "botsconfig.E008"),
     ],
 )
 def test_a_bad_value_has_its_id(
@@ -74,6 +77,18 @@ def test_plain_http_is_fine_while_debugging(settings: Settings, db: None) -> Non
 def test_a_missing_websocket_library_is_named(monkeypatch: pytest.MonkeyPatch, db: None) -> None:
     monkeypatch.setattr(checks, "WEBSOCKET_LIBRARY", "no_such_package")
     assert "botsconfig.E006" in _ids()
+
+
+def test_a_providers_origin_may_be_another(settings: Settings, db: None) -> None:
+    settings.PROVIDER_API_URLS = {"openai": "https://proxy.example.com"}
+    assert "botsconfig.E007" not in _ids()
+
+
+@pytest.mark.parametrize("value", ["{", "[]", '{"openai": 7}'])
+def test_what_is_no_object_of_texts_stops_the_start(value: str) -> None:
+    done = _check(PROVIDER_API_URLS=value)
+    assert done.returncode != 0
+    assert "PROVIDER_API_URLS is no JSON object" in done.stderr
 
 
 def test_a_broken_key_is_not_printed(settings: Settings) -> None:

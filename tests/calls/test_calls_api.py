@@ -138,7 +138,13 @@ FORM = {"CallSid": "CA1", "From": "+14158675309", "CallerName": ""}
 
 @pytest.fixture
 def signed_account(account: Account) -> Account:
-    return account_update(account=account, name="Hotel", max_live_calls=1, twilio_auth_token="123")
+    return account_update(
+        account=account,
+        name="Hotel",
+        max_live_calls=1,
+        actor=Actor(),
+        twilio_auth_token="123",
+    )
 
 
 def voice_post(client: Client, config: TwilioConfig, signature: str | None) -> Any:

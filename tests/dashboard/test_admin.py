@@ -33,7 +33,7 @@ def _configs(account: Account, count: int) -> None:
     ["accounts/account", "accounts/apikey", "accounts/user", "bots/twilioconfig"],
 )
 def test_every_list_opens(operator: Client, config: TwilioConfig, path: str) -> None:
-    api_key_create(account=config.account)
+    api_key_create(account=config.account, actor=Actor())
     assert operator.get(f"/admin/{path}/").status_code == 200
 
 
@@ -56,7 +56,13 @@ def test_a_bot_shows_its_twiml_and_can_not_be_edited(
 
 
 def test_a_new_key_is_shown_once(operator: Client, account: Account) -> None:
-    form = {"account": str(account.id), "name": "script", "expires_at_0": "", "expires_at_1": ""}
+    form = {
+        "account": str(account.id),
+        "name": "script",
+        "scopes": "admin",
+        "expires_at_0": "",
+        "expires_at_1": "",
+    }
     page = operator.post("/admin/accounts/apikey/add/", form, follow=True)
     secret = page.content.decode().partition("shown this once: ")[2].partition("<")[0]
     assert api_key_verify(secret) == ApiKey.objects.get()
@@ -64,7 +70,7 @@ def test_a_new_key_is_shown_once(operator: Client, account: Account) -> None:
 
 
 def test_a_key_is_revoked_by_the_action(operator: Client, account: Account) -> None:
-    key, secret = api_key_create(account=account)
+    key, secret = api_key_create(account=account, actor=Actor())
     form = {"action": "revoke", "_selected_action": [str(key.pk)]}
     operator.post("/admin/accounts/apikey/", form)
     assert api_key_verify(secret) is None

@@ -126,7 +126,11 @@ async def test_an_unsigned_handshake_is_refused_where_the_account_can_check(
     running: Gateway, account: Account, bot: TwilioConfig
 ) -> None:
     await in_database_thread(account_update)(
-        account=account, name="Hotel", max_live_calls=1, twilio_auth_token="12345"
+        account=account,
+        name="Hotel",
+        max_live_calls=1,
+        actor=Actor(),
+        twilio_auth_token="12345",
     )
     phone = Phone(bot)
     await phone.dial()

@@ -10,6 +10,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 from django.db import transaction
 
+from apps.accounts.audit import Actor
+from apps.accounts.scopes import ADMIN
 from apps.accounts.services import account_create, api_key_create
 
 
@@ -32,8 +34,9 @@ class Command(BaseCommand):
             raise CommandError("The name must have 1 to 200 characters.")
         token = self._token(options["twilio_auth_token_file"])
         with transaction.atomic():
-            account = account_create(name=name, twilio_auth_token=token)
-            _, secret = api_key_create(account=account, name="first")
+            actor = Actor(command="createaccount")
+            account = account_create(name=name, actor=actor, twilio_auth_token=token)
+            _, secret = api_key_create(account=account, actor=actor, name="first", scopes=[ADMIN])
         if options["json"]:
             self.stdout.write(json.dumps({"account_id": str(account.id), "api_key": secret}))
         else:
