@@ -122,7 +122,9 @@ def _options(body: Body, services: Mapping[Kind, str]) -> tuple[Options, list[st
 
 
 def _service_options(body: Body) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    given = body.get("service_options") or {}
+    given = body.get("service_options")
+    if given is None:
+        return
     if not isinstance(given, Mapping):
         raise _refuse("service_options", "An object of options by service name.")
     for service, options in given.items():

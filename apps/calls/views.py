@@ -43,7 +43,7 @@ ERRORS = {401: ErrorSerializer, 404: ErrorSerializer}
         tags=["calls"],
         responses={200: CallSerializer(many=True), 400: ErrorSerializer, 401: ErrorSerializer},
         parameters=[
-            OpenApiParameter("config_id", str, description="Only calls of this bot."),
+            OpenApiParameter("config_id", uuid.UUID, description="Only calls of this bot."),
             OpenApiParameter("status", str, enum=Call.Status.values),
             OpenApiParameter("call_sid", str, description="Twilio's id of the call."),
         ],

@@ -2,11 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiSerializerExtension
 from rest_framework import serializers
 
 Endpoint = tuple[str, str, str, Any]
+Schema = dict[str, Any]
+
+MERGE_PATCH = "application/merge-patch+json"
+# What any operation that asks for a key may answer. An operation's own words go before these.
+COMMON_ERRORS = {
+    "401": "The API key is missing or not valid.",
+    "403": "The API key may not do this.",
+    "406": "The answer is asked for in another form than JSON.",
+}
+_COMPONENTS = "#/components/schemas/"
+_ERROR = {"application/json": {"schema": {"$ref": f"{_COMPONENTS}Error"}}}
 
 
 class ErrorSerializer(serializers.Serializer[Any]):
@@ -21,6 +35,119 @@ class ErrorSerializer(serializers.Serializer[Any]):
     request_id = serializers.CharField(help_text="As in the answer's X-Request-Id.")
 
 
+class StrictExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
+    """Says that a strict serializer takes no member but its own."""
+
+    target_class = "apps.core.serializers.StrictSerializer"
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> Schema:
+        found: Schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        # Ignored members are left out: generated clients need no types for what means nothing.
+        return {**found, "additionalProperties": False}
+
+
 def one_spelling(endpoints: list[Endpoint], **kwargs: Any) -> list[Endpoint]:
     """Keep the paths without a trailing slash; their twins are the same operations."""
     return [endpoint for endpoint in endpoints if not endpoint[0].endswith("/")]
+
+
+def operations(schema: Schema) -> Iterator[Schema]:
+    """Yield every operation of a document."""
+    for item in schema["paths"].values():
+        for method, operation in item.items():
+            if method in ("get", "put", "post", "delete", "patch"):
+                yield operation
+
+
+def common_errors(result: Schema, **kwargs: Any) -> Schema:
+    """Document COMMON_ERRORS at every operation that asks for a key, in the form of its 401."""
+    for operation in operations(result):
+        if not operation.get("security"):
+            continue
+        answers = operation["responses"]
+        content = answers.get("401", {}).get("content", _ERROR)
+        for code, description in COMMON_ERRORS.items():
+            answers.setdefault(code, {"content": content, "description": description})
+        operation["responses"] = dict(sorted(answers.items()))
+    return result
+
+
+def required_bodies(result: Schema, **kwargs: Any) -> Schema:
+    """Say that a body must be sent where it has members that must be, or is a patch."""
+    components: Schema = result["components"]["schemas"]
+    for operation in operations(result):
+        body = operation.get("requestBody", {})
+        for media_type, found in body.get("content", {}).items():
+            name = found["schema"].get("$ref", "").removeprefix(_COMPONENTS)
+            whole = components.get(name, {})
+            if media_type == MERGE_PATCH or whole.get("required") or "oneOf" in whole:
+                body["required"] = True
+    return result
+
+
+def merge_patches(result: Schema, **kwargs: Any) -> Schema:
+    """Describe bodies of PATCH after RFC 7396: at every depth members may lack, or be null.
+
+    A ``Patched…`` component describes one level only: those below it get twins of their own.
+    """
+    components: Schema = result["components"]["schemas"]
+    waiting = [
+        body["schema"]["$ref"].removeprefix(_COMPONENTS)
+        for operation in operations(result)
+        for media_type, body in operation.get("requestBody", {}).get("content", {}).items()
+        if media_type == MERGE_PATCH and "$ref" in body["schema"]
+    ]
+    done: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in done:
+            done.add(name)
+            waiting += _patch_describe(components, name)
+    result["components"]["schemas"] = dict(sorted(components.items()))
+    return result
+
+
+def _patch_describe(components: Schema, name: str) -> list[str]:
+    """Rewrite the component as a patch; returns the components below, made if need be."""
+    patched = components[name]
+    patched.pop("required", None)
+    # What a whole must have, no patch can remove.
+    needed = components.get(name.removeprefix("Patched"), {}).get("required", ())
+    below: list[str] = []
+    for member, found in patched.get("properties", {}).items():
+        # Defaults are for what is left out of a whole; a patch leaves it as it is.
+        patch = {key: value for key, value in found.items() if key != "default"}
+        if patch.get("additionalProperties"):
+            inner = _twin(components, patch["additionalProperties"], below)
+            patch["additionalProperties"] = _nullable(inner)
+        patch = _twin(components, patch, below)
+        patched["properties"][member] = patch if member in needed else _nullable(patch)
+    return below
+
+
+def _twin(components: Schema, found: Schema, below: list[str]) -> Schema:
+    target = _target(found)
+    if not target:
+        return found
+    twin = f"Patched{target}"
+    components.setdefault(twin, deepcopy(components[target]))
+    below.append(twin)
+    return {**found, "$ref": _COMPONENTS + twin}
+
+
+def _target(found: Schema) -> str:
+    name = str(found.get("$ref", "")).removeprefix(_COMPONENTS)
+    return "" if name.endswith("Enum") else name
+
+
+def _nullable(found: Schema) -> Schema:
+    type_ = found.get("type")
+    if isinstance(type_, str) and "enum" not in found:
+        return {**found, "type": [type_, "null"]}
+    if isinstance(type_, list):
+        return {**found, "type": sorted({*type_, "null"})}
+    if not found:
+        return found
+    described = {key: found.pop(key) for key in ("description",) if key in found}
+    return {"oneOf": [found, {"type": "null"}], **described}

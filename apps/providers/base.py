@@ -34,6 +34,8 @@ class Option:
     def schema(self) -> dict[str, Any]:
         """Return the option as JSON Schema."""
         found: dict[str, Any] = {"type": self.type, "description": self.description}
+        if self.type == "array":
+            found["items"] = {"type": "string"}
         if self.default is not None:
             found["default"] = self.default
         if self.minimum is not None:
@@ -64,7 +66,7 @@ class Option:
         """Say in words what is valid."""
         if self.choices:
             return "one of " + ", ".join(map(str, self.choices))
-        noun = {"array": "a list", "object": "an object", "integer": "a whole number"}.get(
+        noun = {"array": "a list of texts", "object": "an object", "integer": "a whole number"}.get(
             self.type, f"a {self.type}"
         )
         if self.minimum is not None and self.maximum is not None:
@@ -104,12 +106,18 @@ def _boolean(value: Any) -> bool | None:
     return value if isinstance(value, bool) else None
 
 
+def _texts(value: Any) -> list[str] | None:
+    if isinstance(value, list) and all(isinstance(text, str) for text in value):
+        return value
+    return None
+
+
 _CLEANERS: Mapping[str, Callable[[Any], Any]] = {
     "string": _string,
     "number": _number,
     "integer": _integer,
     "boolean": _boolean,
-    "array": lambda value: value if isinstance(value, list) else None,
+    "array": _texts,
     "object": lambda value: value if isinstance(value, dict) else None,
 }
 
