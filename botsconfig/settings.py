@@ -244,7 +244,7 @@ SPECTACULAR_SETTINGS = {
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
         "apps.core.schema.common_errors",
-        "apps.core.schema.required_bodies",
+        "apps.core.schema.whole_bodies",
         "apps.core.schema.merge_patches",
     ],
     "SWAGGER_UI_DIST": "SIDECAR",

@@ -246,10 +246,27 @@ CONFIGS = extend_schema_view(
     ),
 )
 
+_PROVIDER = {
+    "kind": "tts",
+    "name": "local",
+    "title": "Hibari, on this server",
+    "description": "Hibari (American English) on this server's CPU. Works offline.",
+    "models": ["hibari"],
+    "open_models": False,
+    "voices": [{"id": "heart", "name": "Heart", "language": "en-US"}],
+    "open_voices": False,
+    "options": {"type": "object", "properties": {}, "additionalProperties": False},
+    "needs_key": False,
+    "available": True,
+    "missing": "",
+}
 PROVIDERS = extend_schema_view(
     get=extend_schema(
         operation_id="provider_list",
         summary="List the providers that a bot may name",
         responses={200: ProvidersSerializer, **_errors(401)},
+        examples=[
+            OpenApiExample("A voice", value={"results": [_PROVIDER]}, response_only=True),
+        ],
     )
 )

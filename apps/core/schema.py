@@ -73,12 +73,19 @@ def common_errors(result: Schema, **kwargs: Any) -> Schema:
     return result
 
 
-def required_bodies(result: Schema, **kwargs: Any) -> Schema:
-    """Say that a body must be sent where it has members that must be, or is a patch."""
+def whole_bodies(result: Schema, **kwargs: Any) -> Schema:
+    """Say that a body must be sent where it has members that must be, or is a patch.
+
+    And give its examples to every content type that it may have.
+    """
     components: Schema = result["components"]["schemas"]
     for operation in operations(result):
         body = operation.get("requestBody", {})
-        for media_type, found in body.get("content", {}).items():
+        content: Schema = body.get("content", {})
+        examples = next((one["examples"] for one in content.values() if "examples" in one), None)
+        for media_type, found in content.items():
+            if examples is not None:
+                found.setdefault("examples", examples)
             name = found["schema"].get("$ref", "").removeprefix(_COMPONENTS)
             whole = components.get(name, {})
             if media_type == MERGE_PATCH or whole.get("required") or "oneOf" in whole:
