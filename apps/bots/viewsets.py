@@ -32,7 +32,7 @@ from apps.bots.services import (
     config_replace,
 )
 from apps.core.errors import PreconditionFailed
-from apps.core.parsers import JsonParser, MergePatchParser
+from apps.core.parsers import JsonParser, MergePatchParser, body_of
 
 
 @schema.CONFIGS
@@ -77,7 +77,7 @@ class TwilioConfigViewSet(viewsets.GenericViewSet[TwilioConfig]):
         config, draft = config_patch(
             account=account_of(request),
             config_id=id,
-            patch=request.data,
+            patch=body_of(request),
             actor=actor_of(request),
             guard=_guard(request),
         )

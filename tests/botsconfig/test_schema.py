@@ -88,6 +88,17 @@ def test_a_body_that_is_documented_must_be_sent(operation: Operation) -> None:
     assert operation.said.get("requestBody", {"required": True}).get("required")
 
 
+def test_a_patch_may_hold_null_at_every_depth_but_for_what_must_be() -> None:
+    schemas = document()["components"]["schemas"]
+    assert "null" in schemas["PatchedTurnsRequest"]["properties"]["stop_secs"]["type"]
+    tools = schemas["PatchedTwilioConfigBodyRequest"]["properties"]["webhook_tools"]
+    assert {"type": "null"} in tools["additionalProperties"]["oneOf"]
+    body = schemas["PatchedTwilioConfigBodyRequest"]["properties"]
+    assert body["config"] == {"$ref": "#/components/schemas/PatchedConfigRequest"}
+    patches = [schema for name, schema in schemas.items() if name.startswith("Patched")]
+    assert not [schema for schema in patches if "required" in schema]
+
+
 def test_every_schema_says_something() -> None:
     silent = {
         where

@@ -1,6 +1,6 @@
 """The life of what the API keeps, by a Python client generated from the OpenAPI document.
 
-Run by ``.ci/clients`` with ``botsconfig_client`` on the path: API_URL and API_KEY name a server that
+Run by ``.ci/clients`` with ``botsconfig_client`` at hand: API_URL and API_KEY name a server that
 has had a call, SCHEMA the document. Fails at an answer that the document does not describe, and at
 an operation that no step has brought to succeed.
 """
