@@ -13,8 +13,8 @@ from typing import Any
 
 import httpx
 import schemathesis
-from schemathesis.core.parameters import ParameterLocation
 from schemathesis.core.failures import AcceptedNegativeData, Failure
+from schemathesis.core.parameters import ParameterLocation
 from schemathesis.openapi.checks import RejectedPositiveData
 
 # (path of the field, complaint): why the schema cannot say it.
