@@ -5,7 +5,7 @@ PORT ?= 8000
 BIN := .venv/bin
 UV := $(BIN)/uv
 
-.PHONY: run test install install-dev lock check format schema clean
+.PHONY: run test install install-dev install-clients lock check format schema clean
 .DEFAULT_GOAL := help
 
 help: ## list the targets
@@ -19,6 +19,7 @@ test: install-dev ## the whole suite, on SQLite or on DATABASE_URL and REDIS_URL
 
 install: .venv/.run ## the environment of `make run`
 install-dev: .venv/.dev ## the environment of `make test`
+install-clients: .venv/clients/.done ## the environment of .ci/clients
 
 .env:
 	@umask 077; $(BIN)/python -m botsconfig.environment > $@
@@ -39,10 +40,17 @@ $(UV): requirements-uv.lock
 	@$(UV) pip install --quiet --python $(BIN)/python --require-hashes -r requirements-dev.lock
 	@touch $@
 
+# Apart from the rest: what reads the OpenAPI document shares no package with what writes it.
+.venv/clients/.done: requirements-clients.lock $(UV)
+	@$(UV) venv --quiet --clear --python $(BIN)/python .venv/clients
+	@$(UV) pip install --quiet --python .venv/clients/bin/python --require-hashes -r requirements-clients.lock
+	@touch $@
+
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 lock: $(UV) ## resolve the dependencies anew (UPGRADE=1 takes the newest)
 	@$(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra local -o requirements.lock
 	@$(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra local --group dev -c requirements.lock -o requirements-dev.lock
+	@$(LOCK) $(if $(UPGRADE),--upgrade) --group clients -c requirements-dev.lock -o requirements-clients.lock
 	@grep -E '^uv==' requirements-dev.lock | sed 's/ .*//' > .venv/uv.in
 	@$(LOCK) .venv/uv.in -o requirements-uv.lock
 

@@ -6,8 +6,9 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.bots.serializers import ConfigSerializer
+from apps.bots.serializers import DURATION_ABOVE_S, DURATION_BELOW_S, ConfigSerializer
 from apps.bots.tools import WebhookToolSerializer
+from apps.core.serializers import TextField
 from apps.providers.base import KINDS
 
 STATUSES = ("published", "draft", "superseded")
@@ -158,15 +159,23 @@ class ProvidersSerializer(serializers.Serializer[Any]):
 class DailyBotsOptionSerializer(serializers.Serializer[Any]):
     """One option of a service."""
 
-    name = serializers.CharField()
-    value = serializers.JSONField()
+    name = serializers.CharField(allow_blank=True)
+    value = serializers.JSONField(required=False, allow_null=True)
 
 
 class DailyBotsItemSerializer(serializers.Serializer[Any]):
     """The options of one slot; the list is applied in order."""
 
-    service = serializers.CharField(help_text="llm, tts, stt or vad.")
-    options = DailyBotsOptionSerializer(many=True)
+    service = serializers.CharField(allow_blank=True, help_text="llm, tts, stt or vad.")
+    options = DailyBotsOptionSerializer(many=True, required=False)
+
+
+class DailyBotsServicesSerializer(serializers.Serializer[Any]):
+    """Service names by slot."""
+
+    llm = serializers.CharField()
+    tts = serializers.CharField(required=False, help_text="Not for a service that itself speaks.")
+    stt = serializers.CharField(required=False, help_text="deepgram, if left out.")
 
 
 class DailyBotsBodySerializer(serializers.Serializer[Any]):
@@ -175,13 +184,17 @@ class DailyBotsBodySerializer(serializers.Serializer[Any]):
     Members beyond these are accepted, kept and ignored.
     """
 
-    bot_profile = serializers.CharField()
-    services = serializers.DictField(child=serializers.CharField())
+    bot_profile = serializers.CharField(help_text="Such as voice_2024_10.")
+    services = DailyBotsServicesSerializer()
     config = DailyBotsItemSerializer(many=True)
-    max_duration = serializers.IntegerField(required=False)
-    api_keys = serializers.DictField(child=serializers.CharField(), required=False, write_only=True)
-    service_options = serializers.DictField(required=False)
-    webhook_tools = serializers.DictField(required=False)
+    max_duration = serializers.IntegerField(
+        required=False, min_value=DURATION_ABOVE_S + 1, max_value=DURATION_BELOW_S - 1
+    )
+    api_keys = serializers.DictField(
+        child=TextField(max_length=8_192), required=False, write_only=True
+    )
+    service_options = serializers.DictField(required=False, allow_null=True)
+    webhook_tools = serializers.DictField(child=WebhookToolSerializer(), required=False)
 
 
 class DailyBotsSerializer(DailyBotsBodySerializer):

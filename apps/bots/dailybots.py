@@ -199,7 +199,9 @@ def _options(body: Body, services: Mapping[Kind, str], kept: Kept) -> Options:
 
 
 def _service_options(body: Body) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    given = body.get("service_options") or {}
+    given = body.get("service_options")
+    if given is None:
+        return
     if not isinstance(given, Mapping):
         raise _refuse("service_options", "An object of options by service name.")
     for service, options in given.items():

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Any
 
 from drf_spectacular.extensions import OpenApiSerializerExtension
-from drf_spectacular.types import OpenApiTypes
 from drf_spectacular.utils import (
     OpenApiExample,
     OpenApiParameter,
@@ -54,8 +53,12 @@ class SlotExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call
         for name, same in options.items():
             # Bounds and defaults differ from one provider to the next; GET /providers has them.
             types = sorted({option.type for option in same})
-            schema: dict[str, Any] = {"description": same[0].description}
-            found["properties"][name] = {"type": types[0], **schema} if len(types) == 1 else schema
+            schema = {
+                member: value
+                for member, value in same[0].schema().items()
+                if member in ("type", "items", "description")
+            }
+            found["properties"][name] = schema | {"type": types[0] if len(types) == 1 else types}
         found["additionalProperties"] = {}
         return found
 
@@ -251,9 +254,10 @@ CONFIGS = extend_schema_view(
         summary="Change parts of a bot, as a new version",
         description="Merges the body over the native form after RFC 7396: null removes.",
         tags=_TAG,
+        # The last is what a generated Python client sends.
         request={
-            "application/merge-patch+json": OpenApiTypes.OBJECT,
-            "application/json": OpenApiTypes.OBJECT,
+            "application/json": TwilioConfigBodySerializer,
+            "application/merge-patch+json": TwilioConfigBodySerializer,
         },
         responses={200: _config("Changed."), **_errors(400, 401, 403, 404, 412, 413, 415)},
         parameters=[_DRAFT, _IF_MATCH, _ETAG],

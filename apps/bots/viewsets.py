@@ -47,7 +47,7 @@ from apps.bots.services import (
     config_token_rotate,
 )
 from apps.core.errors import Conflict, PreconditionFailed
-from apps.core.parsers import JsonParser, MergePatchParser
+from apps.core.parsers import JsonParser, MergePatchParser, body_of
 from apps.providers.base import KINDS
 from apps.telephony.twiml import TwimlError
 
@@ -115,7 +115,7 @@ class TwilioConfigViewSet(ConfigErrors, viewsets.GenericViewSet[TwilioConfig]):
         return config_answer(config_replace(write_of(request, id), request.data))
 
     def partial_update(self, request: Request, id: uuid.UUID) -> Response:
-        return config_answer(config_patch(write_of(request, id), request.data))
+        return config_answer(config_patch(write_of(request, id), body_of(request)))
 
     def destroy(self, request: Request, id: uuid.UUID) -> Response:
         config_delete(write_of(request, id))

@@ -11,7 +11,12 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
-from drf_spectacular.utils import OpenApiParameter, extend_schema, extend_schema_view
+from drf_spectacular.utils import (
+    OpenApiExample,
+    OpenApiParameter,
+    extend_schema,
+    extend_schema_view,
+)
 from rest_framework import mixins, viewsets
 from rest_framework.exceptions import ValidationError
 from rest_framework.serializers import BaseSerializer
@@ -35,6 +40,33 @@ class NewestCallFirst(NewestFirstPagination):
 
 
 ERRORS = {401: ErrorSerializer, 404: ErrorSerializer}
+_CALL = {
+    "id": "95f66db6-69a5-5c78-8015-17d59963a897",
+    "config_id": "5f0c7a52-2f6e-4c39-9d1a-0f6a51a0c6de",
+    "config_version": 3,
+    "call_sid": "CAe41ac869fc184b71a9db3cd8171fdd77",
+    "stream_sid": "MZc646f1441d724c0db67468e505214a09",
+    "direction": "inbound",
+    "status": "completed",
+    "end_reason": "caller_hung_up",
+    "started_at": "2026-01-31T12:00:00Z",
+    "ended_at": "2026-01-31T12:00:09Z",
+    "duration_s": 9.0,
+}
+_TURN = {
+    "role": "bot",
+    "source": "model",
+    "text_said": "We open at nine.",
+    "text_heard": "We open at nine.",
+    "interrupted": False,
+    "started_at": "2026-01-31T12:00:05Z",
+    "ended_at": "2026-01-31T12:00:07Z",
+    "latency_ms": 500.5,
+    "stages_ms": {"endpointing": 300.0, "model": 120.5, "voice": 80.0},
+    "prompt_tokens": 420,
+    "completion_tokens": 7,
+}
+_EVENT = {"at": "2026-01-31T12:00:03Z", "kind": "mark.lost", "data": {}}
 
 
 @extend_schema_view(
@@ -43,8 +75,9 @@ ERRORS = {401: ErrorSerializer, 404: ErrorSerializer}
         summary="List calls, newest first",
         tags=["calls"],
         responses={200: CallSerializer(many=True), 400: ErrorSerializer, 401: ErrorSerializer},
+        examples=[OpenApiExample("A call", value=_CALL, response_only=True)],
         parameters=[
-            OpenApiParameter("config_id", str, description="Only calls of this bot."),
+            OpenApiParameter("config_id", uuid.UUID, description="Only calls of this bot."),
             OpenApiParameter("status", str, enum=Call.Status.values),
             OpenApiParameter("call_sid", str, description="Twilio's id of the call."),
         ],
@@ -54,6 +87,11 @@ ERRORS = {401: ErrorSerializer, 404: ErrorSerializer}
         summary="Read a call with its turns and events",
         tags=["calls"],
         responses={200: CallDetailSerializer, **ERRORS},
+        examples=[
+            OpenApiExample(
+                "A call", value={**_CALL, "turns": [_TURN], "events": [_EVENT]}, response_only=True
+            )
+        ],
     ),
 )
 class CallViewSet(mixins.ListModelMixin, mixins.RetrieveModelMixin, viewsets.GenericViewSet[Call]):

@@ -1,13 +1,26 @@
-"""OpenAPI: what every endpoint shares, and so no view declares."""
+"""OpenAPI: what every endpoint shares."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from copy import deepcopy
 from typing import Any
 
+from drf_spectacular.extensions import OpenApiSerializerExtension
 from rest_framework import serializers
 
 Endpoint = tuple[str, str, str, Any]
-Json = dict[str, Any]
+Schema = dict[str, Any]
+
+MERGE_PATCH = "application/merge-patch+json"
+# What any operation that asks for a key may answer. An operation's own words go before these.
+COMMON_ERRORS = {
+    "401": "The API key is missing or not valid.",
+    "403": "The API key may not do this.",
+    "406": "The answer is asked for in another form than JSON.",
+}
+_COMPONENTS = "#/components/schemas/"
+_ERROR = {"application/json": {"schema": {"$ref": f"{_COMPONENTS}Error"}}}
 
 
 class ErrorSerializer(serializers.Serializer[Any]):
@@ -22,6 +35,18 @@ class ErrorSerializer(serializers.Serializer[Any]):
     request_id = serializers.CharField(help_text="As in the answer's X-Request-Id.")
 
 
+class StrictExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
+    """Says that a strict serializer takes no member but its own."""
+
+    target_class = "apps.core.serializers.StrictSerializer"
+    match_subclasses = True
+
+    def map_serializer(self, auto_schema: Any, direction: Any) -> Schema:
+        found: Schema = auto_schema._map_serializer(self.target, direction, bypass_extensions=True)
+        # Ignored members are left out: generated clients need no types for what means nothing.
+        return {**found, "additionalProperties": False}
+
+
 def one_spelling(endpoints: list[Endpoint], **kwargs: Any) -> list[Endpoint]:
     """Keep one path of those that are the same operation: no trailing slash, no ``/v1/bots``."""
     return [
@@ -31,91 +56,109 @@ def one_spelling(endpoints: list[Endpoint], **kwargs: Any) -> list[Endpoint]:
     ]
 
 
-_METHODS = frozenset({"get", "put", "post", "delete", "options", "head", "patch", "trace"})
-_HEADERS: Json = {
-    "X-Request-Id": {
-        "description": "Names the request in the server's log; taken over from the request's.",
-        "schema": {"type": "string"},
-    },
-    "RateLimit-Policy": {
-        "description": "The limit of the key: q requests in w seconds. None where there is none.",
-        "schema": {"type": "string", "examples": ['"default";q=600;w=60']},
-    },
-    "RateLimit": {
-        "description": "What is left of it: r requests, for t seconds.",
-        "schema": {"type": "string", "examples": ['"default";r=599;t=60']},
-    },
-    "Retry-After": {
-        "description": "Seconds to wait.",
-        "schema": {"type": "integer", "minimum": 1},
-    },
-    "Idempotency-Replayed": {
-        "description": "This is the first answer to the Idempotency-Key, once more.",
-        "schema": {"type": "string", "enum": ["true"]},
-    },
-}
-_IDEMPOTENCY_KEY: Json = {
-    "name": "Idempotency-Key",
-    "in": "header",
-    "required": False,
-    "description": "The same key and request answer the first answer again, for 24 hours.",
-    "schema": {"type": "string", "minLength": 1, "maxLength": 255, "pattern": "^[!-~]+$"},
-}
-_MEANINGS = {
-    "400": "The request is not valid.",
-    "401": "The API key is missing or not valid.",
-    "409": "Not now; or the Idempotency-Key is still in flight.",
-    "422": "The Idempotency-Key stands for another request.",
-    "429": "Too many requests with this key, or failed ones.",
-}
-_KEYED = ("X-Request-Id", "RateLimit-Policy", "RateLimit")
+def operations(schema: Schema) -> Iterator[Schema]:
+    """Yield every operation of a document."""
+    for item in schema["paths"].values():
+        for method, operation in item.items():
+            if method in ("get", "put", "post", "delete", "patch"):
+                yield operation
 
 
-def shared_behaviour(result: Json, generator: Any, **kwargs: Any) -> Json:
-    """Document limits, retries and request ids of every operation that needs a key.
-
-    What a view says of a status itself stays as it is.
-    """
-    components = result.setdefault("components", {})
-    components.setdefault("headers", {}).update(_HEADERS)
-    components.setdefault("parameters", {})["IdempotencyKey"] = _IDEMPOTENCY_KEY
-    for path in result.get("paths", {}).values():
-        for method, operation in path.items():
-            if method in _METHODS and any(operation.get("security", [])):
-                _document(method, operation)
+def common_errors(result: Schema, **kwargs: Any) -> Schema:
+    """Document COMMON_ERRORS at every operation that asks for a key, in the form of its 401."""
+    for operation in operations(result):
+        if not operation.get("security"):
+            continue
+        answers = operation["responses"]
+        content = answers.get("401", {}).get("content", _ERROR)
+        for code, description in COMMON_ERRORS.items():
+            answers.setdefault(code, {"content": content, "description": description})
+        operation["responses"] = dict(sorted(answers.items()))
     return result
 
 
-def _document(method: str, operation: Json) -> None:
-    responses: Json = operation["responses"]
-    shape = _shape(responses)
-    for code, meaning in _MEANINGS.items():
-        if method == "post" or code in ("401", "429"):
-            responses.setdefault(code, _error(meaning, shape))
-    if method == "post":
-        operation.setdefault("parameters", []).append(
-            {"$ref": "#/components/parameters/IdempotencyKey"}
-        )
-    for code, response in responses.items():
-        _name_headers(response, _KEYED)
-        if method == "post" and code.startswith("2"):
-            _name_headers(response, ("Idempotency-Replayed",))
-        if code == "429" or (method == "post" and code == "409"):
-            _name_headers(response, ("Retry-After",))
-    operation["responses"] = dict(sorted(responses.items()))
+def whole_bodies(result: Schema, **kwargs: Any) -> Schema:
+    """Say that a body must be sent where it has members that must be, or is a patch.
+
+    And give its examples to every content type that it may have.
+    """
+    components: Schema = result["components"]["schemas"]
+    for operation in operations(result):
+        body = operation.get("requestBody", {})
+        content: Schema = body.get("content", {})
+        examples = next((one["examples"] for one in content.values() if "examples" in one), None)
+        for media_type, found in content.items():
+            if examples is not None:
+                found.setdefault("examples", examples)
+            name = found["schema"].get("$ref", "").removeprefix(_COMPONENTS)
+            whole = components.get(name, {})
+            if media_type == MERGE_PATCH or whole.get("required") or "oneOf" in whole:
+                body["required"] = True
+    return result
 
 
-def _shape(responses: Json) -> Json:
-    """Return the schema of the view's own errors: not every face has the envelope."""
-    content = responses.get("401", {}).get("content", {}).get("application/json", {})
-    found: Json = content.get("schema", {"$ref": "#/components/schemas/Error"})
-    return found
+def merge_patches(result: Schema, **kwargs: Any) -> Schema:
+    """Describe bodies of PATCH after RFC 7396: at every depth members may lack, or be null.
+
+    A ``Patched…`` component describes one level only: those below it get twins of their own.
+    """
+    components: Schema = result["components"]["schemas"]
+    waiting = [
+        body["schema"]["$ref"].removeprefix(_COMPONENTS)
+        for operation in operations(result)
+        for media_type, body in operation.get("requestBody", {}).get("content", {}).items()
+        if media_type == MERGE_PATCH and "$ref" in body["schema"]
+    ]
+    done: set[str] = set()
+    while waiting:
+        name = waiting.pop()
+        if name not in done:
+            done.add(name)
+            waiting += _patch_describe(components, name)
+    result["components"]["schemas"] = dict(sorted(components.items()))
+    return result
 
 
-def _error(description: str, schema: Json) -> Json:
-    return {"description": description, "content": {"application/json": {"schema": schema}}}
+def _patch_describe(components: Schema, name: str) -> list[str]:
+    """Rewrite the component as a patch; returns the components below, made if need be."""
+    patched = components[name]
+    patched.pop("required", None)
+    # What a whole must have, no patch can remove.
+    needed = components.get(name.removeprefix("Patched"), {}).get("required", ())
+    below: list[str] = []
+    for member, found in patched.get("properties", {}).items():
+        # Defaults are for what is left out of a whole; a patch leaves it as it is.
+        patch = {key: value for key, value in found.items() if key != "default"}
+        if patch.get("additionalProperties"):
+            inner = _twin(components, patch["additionalProperties"], below)
+            patch["additionalProperties"] = _nullable(inner)
+        patch = _twin(components, patch, below)
+        patched["properties"][member] = patch if member in needed else _nullable(patch)
+    return below
 
 
-def _name_headers(response: Json, names: tuple[str, ...]) -> None:
-    for name in names:
-        response.setdefault("headers", {})[name] = {"$ref": f"#/components/headers/{name}"}
+def _twin(components: Schema, found: Schema, below: list[str]) -> Schema:
+    target = _target(found)
+    if not target:
+        return found
+    twin = f"Patched{target}"
+    components.setdefault(twin, deepcopy(components[target]))
+    below.append(twin)
+    return {**found, "$ref": _COMPONENTS + twin}
+
+
+def _target(found: Schema) -> str:
+    name = str(found.get("$ref", "")).removeprefix(_COMPONENTS)
+    return "" if name.endswith("Enum") else name
+
+
+def _nullable(found: Schema) -> Schema:
+    type_ = found.get("type")
+    if isinstance(type_, str) and "enum" not in found:
+        return {**found, "type": [type_, "null"]}
+    if isinstance(type_, list):
+        return {**found, "type": sorted({*type_, "null"})}
+    if not found:
+        return found
+    described = {key: found.pop(key) for key in ("description",) if key in found}
+    return {"oneOf": [found, {"type": "null"}], **described}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from django.http import HttpRequest, HttpResponse, JsonResponse
+from django.views.decorators.csrf import csrf_exempt
 
 from apps.core.errors import envelope
 from apps.core.health import readiness
@@ -46,6 +47,8 @@ def forbidden(request: HttpRequest, exception: Exception | None = None) -> JsonR
     return _answer(403, "This is not allowed.")
 
 
+# A POST to an unknown path is no forgery: a 404 like any other, not the page of the CSRF check.
+@csrf_exempt
 def not_found(request: HttpRequest, exception: Exception | None = None, **_: Any) -> JsonResponse:
     return _answer(404, "There is no such thing here.")
 

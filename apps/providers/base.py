@@ -21,7 +21,10 @@ class OptionError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One setting of a provider, by the vendor-neutral name that configs use."""
+    """One setting of a provider, by the vendor-neutral name that configs use.
+
+    numeric: a text that may come as a number, for a pace of "slow" or of 0.8.
+    """
 
     name: str
     type: OptionType
@@ -30,10 +33,14 @@ class Option:
     minimum: float | None = None
     maximum: float | None = None
     choices: tuple[Any, ...] = ()
+    numeric: bool = False
 
     def schema(self) -> dict[str, Any]:
         """Return the option as JSON Schema."""
-        found: dict[str, Any] = {"type": self.type, "description": self.description}
+        type_ = [self.type, "number"] if self.numeric else self.type
+        found: dict[str, Any] = {"type": type_, "description": self.description}
+        if self.type == "array":
+            found["items"] = {"type": "string"}
         if self.default is not None:
             found["default"] = self.default
         if self.minimum is not None:
@@ -49,6 +56,8 @@ class Option:
 
         Raises OptionError saying what would be valid.
         """
+        if self.numeric and isinstance(value, int | float) and not isinstance(value, bool):
+            value = str(value)
         cleaned: Any = _CLEANERS[self.type](value)
         if cleaned is None:
             raise OptionError(f"Not valid: {self.expects()}.")
@@ -64,7 +73,7 @@ class Option:
         """Say in words what is valid."""
         if self.choices:
             return "one of " + ", ".join(map(str, self.choices))
-        noun = {"array": "a list", "object": "an object", "integer": "a whole number"}.get(
+        noun = {"array": "a list of texts", "object": "an object", "integer": "a whole number"}.get(
             self.type, f"a {self.type}"
         )
         if self.minimum is not None and self.maximum is not None:
@@ -92,24 +101,24 @@ def _integer(value: Any) -> int | None:
     return int(number) if number is not None and number == int(number) else None
 
 
-def _string(value: Any) -> str | None:
-    # Some vendors take words or numbers for one thing: a pace of "slow", or of 0.8.
-    number = isinstance(value, int | float) and not isinstance(value, bool)
-    return str(value) if number or isinstance(value, str) else None
-
-
 def _boolean(value: Any) -> bool | None:
     if isinstance(value, str):
         return {"true": True, "false": False}.get(value.lower())
     return value if isinstance(value, bool) else None
 
 
+def _texts(value: Any) -> list[str] | None:
+    if isinstance(value, list) and all(isinstance(text, str) for text in value):
+        return value
+    return None
+
+
 _CLEANERS: Mapping[str, Callable[[Any], Any]] = {
-    "string": _string,
+    "string": lambda value: value if isinstance(value, str) else None,
     "number": _number,
     "integer": _integer,
     "boolean": _boolean,
-    "array": lambda value: value if isinstance(value, list) else None,
+    "array": _texts,
     "object": lambda value: value if isinstance(value, dict) else None,
 }
 

@@ -23,7 +23,7 @@ _SAMPLING = (
     Option("extra", "object", "Passed to the vendor as it stands."),
 )
 _SPEECH = (
-    Option("speed", "string", "Pace, in the vendor's own words or numbers."),
+    Option("speed", "string", "Pace, in the vendor's own words or numbers.", numeric=True),
     Option("emotion", "array", "Emotions, each name[:level]."),
     Option("stability", "number", "Steadiness of the voice.", minimum=0, maximum=1),
     Option("similarity_boost", "number", "Closeness to the original voice.", minimum=0, maximum=1),

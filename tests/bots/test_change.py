@@ -149,6 +149,13 @@ def test_a_patch_must_be_an_object(api: APIClient, config: TwilioConfig, body: s
     assert answer.json()["fields"].keys() == {"body"}
 
 
+def test_a_patch_without_a_body_is_refused(api: APIClient, config: TwilioConfig) -> None:
+    answer = api.patch(_url(config))
+    assert answer.status_code == 400
+    assert answer.json()["error"] == "json-parsing-error"
+    assert TwilioConfigVersion.objects.count() == 1
+
+
 def test_a_patch_may_not_remove_the_prompt(api: APIClient, config: TwilioConfig) -> None:
     answer = api.patch(_url(config), {"config": {"llm": {"prompt": None}}})
     assert answer.status_code == 400

@@ -38,6 +38,13 @@ def test_an_unknown_path_is_answered_in_json(settings: Settings, path: str, debu
     assert answer.json()["error"] == "not-found-error"
 
 
+@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
+def test_so_is_one_that_is_written_to(method: str) -> None:
+    answer = Client(enforce_csrf_checks=True).generic(method, "/twilio-config/1")
+    assert answer.status_code == 404
+    assert answer.json()["error"] == "not-found-error"
+
+
 def test_a_wrong_method_is_a_405(api: APIClient) -> None:
     answer = api.delete("/twilio-config")
     assert answer.status_code == 405

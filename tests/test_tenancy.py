@@ -1,0 +1,162 @@
+"""What is another account's does not exist: for every operation of the OpenAPI document.
+
+An operation that reads or changes something must have a maker here of a stranger's something.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+import pytest
+from rest_framework.test import APIClient
+
+from apps.accounts.audit import Actor
+from apps.accounts.credentials import credential_put
+from apps.accounts.models import Account, AuditEntry
+from apps.accounts.services import api_key_create
+from apps.bots.document import draft_read
+from apps.bots.models import TwilioConfig
+from apps.bots.services import Write, config_create, config_patch
+from tests.calls.test_calls_api import make_call
+from tests.conftest import ApiFor
+from tests.support.openapi import Operation, examples, operations
+
+
+@dataclass(frozen=True, slots=True)
+class Thing:
+    """Something of an account. parameters: of its path. marks: what lists show of it."""
+
+    parameters: dict[str, str]
+    marks: tuple[str, ...] = field(default=())
+
+
+def a_config(account: Account) -> Thing:
+    config = _config(account)
+    return Thing({"id": str(config.id)}, marks=(str(config.id), config.name))
+
+
+def a_call(account: Account) -> Thing:
+    call = make_call(_config(account), sid="CAstranger")
+    return Thing({"id": str(call.id)}, marks=(str(call.id), call.call_sid))
+
+
+def _config(account: Account) -> TwilioConfig:
+    body = {"name": "Of a stranger", "config": {"llm": {"prompt": "You are a stranger's."}}}
+    return config_create(account=account, draft=draft_read(body), actor=Actor())
+
+
+def a_version(account: Account) -> Thing:
+    config = _config(account)
+    write = Write(account, config.id, Actor(), publish=False)
+    draft = config_patch(write, {"name": "Draft of a stranger"}).version
+    return Thing({"id": str(config.id), "number": str(draft.number)})
+
+
+def a_key(account: Account) -> Thing:
+    key, _ = api_key_create(account=account, name="Key of a stranger", actor=Actor())
+    return Thing({"id": str(key.id)}, marks=(str(key.id), key.name))
+
+
+def a_credential(account: Account) -> Thing:
+    # No free call to this vendor is known, so testing it asks nobody.
+    credential_put(account=account, provider="rime", api_key="strangers-key-9876", actor=Actor())
+    return Thing({"provider": "rime"}, marks=("9876",))
+
+
+def an_entry(account: Account) -> Thing:
+    _config(account)
+    entry = AuditEntry.objects.filter(account=account, action="config.create").get()
+    return Thing({}, marks=(str(entry.id),))
+
+
+MAKERS: dict[str, Callable[[Account], Thing]] = {
+    "/twilio-config": a_config,
+    "/twilio-config/{id}": a_config,
+    "/twilio-config/{id}/render": a_config,
+    "/twilio-config/{id}/rotate-token": a_config,
+    "/twilio-config/{id}/versions": a_config,
+    "/twilio-config/{id}/versions/{number}": a_version,
+    "/twilio-config/{id}/versions/{number}/publish": a_version,
+    "/twilio-config/{id}/versions/{number}/restore": a_version,
+    "/v1/twilio-config": a_config,
+    "/v1/twilio-config/{id}": a_config,
+    "/calls": a_call,
+    "/calls/{id}": a_call,
+    "/api-keys": a_key,
+    "/api-keys/{id}": a_key,
+    "/api-keys/{id}/rotate": a_key,
+    "/credentials": a_credential,
+    "/credentials/{provider}": a_credential,
+    "/credentials/{provider}/test": a_credential,
+    "/audit-log": an_entry,
+}
+# Lists that are the server's, not an account's.
+OF_EVERYBODY = {"/providers"}
+# What another account may do under a name that both may use, and its answer.
+OUR_OWN: dict[tuple[str, str], int] = {("put", "/credentials/{provider}"): 200}
+
+LISTS = [
+    operation
+    for operation in operations()
+    if operation.method == "get"
+    and not operation.takes_parameters
+    and operation.path not in OF_EVERYBODY
+]
+THINGS = [operation for operation in operations() if operation.takes_parameters]
+
+
+@pytest.mark.parametrize("operation", LISTS, ids=str)
+def test_a_list_shows_its_account_alone(
+    api: APIClient, api_for: ApiFor, stranger: Account, operation: Operation
+) -> None:
+    thing = _made(operation, stranger)
+    theirs = api_for(stranger).get(operation.path).content.decode()
+    assert all(mark in theirs for mark in thing.marks)
+    answer = api.get(operation.path)
+    assert answer.status_code == 200
+    assert not any(mark in answer.content.decode() for mark in thing.marks)
+
+
+@pytest.mark.parametrize("operation", THINGS, ids=str)
+def test_a_strangers_thing_does_not_exist(
+    api: APIClient, api_for: ApiFor, stranger: Account, operation: Operation
+) -> None:
+    made = _made(operation, stranger)
+    path = operation.path.format_map(made.parameters)
+    # An action is done to a thing; the thing is what can be read.
+    home = operation.path[: operation.path.rindex("}") + 1].format_map(made.parameters)
+    theirs = api_for(stranger)
+    before = _read(theirs, home)
+    assert before[0] == 200
+    expected = OUR_OWN.get((operation.method, operation.path), 404)
+    for content_type, body in _bodies(operation):
+        answer = api.generic(operation.method, path, body, content_type=content_type)
+        assert answer.status_code == expected, answer.content
+    assert _read(theirs, home) == before
+    # The same requests of its owner find it: it was there to be found.
+    content_type, body = _bodies(operation)[0]
+    answer = theirs.generic(operation.method, path, body, content_type=content_type)
+    assert answer.status_code < 400, answer.content
+
+
+def _made(operation: Operation, account: Account) -> Thing:
+    maker = MAKERS.get(operation.path)
+    assert maker is not None, f"MAKERS makes nothing of a stranger's for {operation}."
+    return maker(account)
+
+
+def _bodies(operation: Operation) -> list[tuple[str, str]]:
+    """Return the documented examples, by content type: what is refused is refused for its owner."""
+    found = [
+        (content_type, json.dumps(example))
+        for content_type, said in operation.bodies().items()
+        for example in examples(said)
+    ]
+    return found or [("application/json", "")]
+
+
+def _read(client: APIClient, path: str) -> tuple[int, bytes]:
+    answer = client.get(path)
+    return answer.status_code, answer.content
