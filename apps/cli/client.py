@@ -71,13 +71,20 @@ class Client:
             headers["Content-Type"] = MERGE_PATCH
         return self._call(Sent("PATCH" if patch else "PUT", path, params or {}, body, headers))
 
+    def listing(self, path: str, **params: str) -> dict[str, Any]:
+        """Return an answer that has ``results``; any other is not the API's."""
+        answer = self.get(path, **params)
+        if not isinstance(answer, dict) or not isinstance(answer.get("results"), list):
+            raise ApiError(200, None)
+        return answer
+
     def page(self, path: str, limit: int, **params: str) -> dict[str, Any]:
         """Return up to ``limit`` entries as one page; 0 takes all."""
         results: list[dict[str, Any]] = []
         query = dict(params)
         while True:
             size = min(limit - len(results), PAGE) if limit else PAGE
-            page = self.get(path, **{**query, "page_size": str(size)})
+            page = self.listing(path, **{**query, "page_size": str(size)})
             results += page["results"]
             if not page.get("next") or (limit and len(results) >= limit):
                 return {"next": page.get("next"), "previous": None, "results": results}

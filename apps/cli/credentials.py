@@ -24,7 +24,7 @@ def credentials() -> None:
 @pass_session
 def credentials_list(session: Session) -> None:
     """List the vendors that a key is stored for."""
-    found = session.client.get(PATH)
+    found = session.client.listing(PATH)
     if session.json:
         session.out.json(found)
         return

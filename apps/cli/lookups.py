@@ -58,7 +58,7 @@ def _whom(entry: Mapping[str, Any], side: str) -> Any:
 @pass_session
 def providers(session: Session, kind: str | None) -> None:
     """List what a bot's slots may name."""
-    found = session.client.get("/providers", **given(kind=kind))
+    found = session.client.listing("/providers", **given(kind=kind))
     if session.json:
         session.out.json(found)
         return

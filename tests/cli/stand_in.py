@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 import re
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from copy import deepcopy
 from dataclasses import dataclass, field
@@ -76,7 +76,10 @@ def merge(target: Any, patch: Any) -> Any:
 
 
 class StandIn:
-    """The state, and what every path does. asked: all requests, in order."""
+    """The state, and what every path does.
+
+    asked: all requests, in order. before_write, after_read: what others do in between, one each.
+    """
 
     def __init__(self) -> None:
         self.configs: dict[str, list[Json]] = {}
@@ -86,7 +89,8 @@ class StandIn:
         self.secrets: dict[str, Any] = {}
         self.asked: list[Asked] = []
         self.faults: list[Fault] = []
-        self.before_write: list[Any] = []
+        self.before_write: list[Callable[[], None]] = []
+        self.after_read: list[Callable[[], None]] = []
         self.remembered: dict[str, tuple[Any, int, Any]] = {}
         self.url = ""
         self.lock = threading.RLock()
@@ -162,6 +166,8 @@ class StandIn:
         if asked.method != "GET" and self.before_write:
             self.before_write.pop(0)()
         found: tuple[int, Any] = getattr(self, f"_{name}")(asked, **parts)
+        if asked.method == "GET" and self.after_read:
+            self.after_read.pop(0)()
         return found
 
     # --- bots ---------------------------------------------------------------------------------

@@ -145,6 +145,16 @@ def test_an_error_names_fields_and_request(shell: Shell, stand_in: StandIn) -> N
     ]
 
 
+@pytest.mark.parametrize("raw", [b"[]", b"{}", b'"x"', b'{"results": {}}'])
+def test_a_list_that_is_none_is_said_to_be_none(
+    shell: Shell, stand_in: StandIn, raw: bytes
+) -> None:
+    stand_in.faults = [Fault(200, raw=raw)]
+    ran = shell("config", "list")
+    assert ran.code == Exit.ERROR
+    assert "not an answer of the API" in ran.err
+
+
 @pytest.mark.parametrize("status", [200, 500])
 def test_an_answer_that_is_no_json_is_said_to_be_none(
     shell: Shell, stand_in: StandIn, status: int
