@@ -62,6 +62,6 @@ def providers(session: Session, kind: str | None) -> None:
     if session.json:
         session.out.json(found)
         return
-    columns = ("NAME", "KIND", "TITLE", "READY", "MODELS", "MISSING")
-    names = ("name", "kind", "title", "available", "models", "missing")
+    columns = ("NAME", "KIND", "READY", "TITLE", "MISSING", "MODELS")
+    names = ("name", "kind", "available", "title", "missing", "models")
     session.out.table(columns, (tuple(one.get(name) for name in names) for one in found["results"]))

@@ -7,12 +7,15 @@ import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
 # Wider than any row: what goes to a file or a pipe is not cut.
 _UNCUT = 100_000
+GAP = 2
+NARROW = 10
 # A transcript is a stranger's words; on a terminal they must not become commands to it.
 _CONTROLS = dict.fromkeys((*range(9), *range(11, 32), *range(127, 160)), "�")
 _IN_JSON = {code: f"\\u{code:04x}" for code in range(127, 160)}
@@ -32,6 +35,22 @@ def _compact(value: Any) -> str:
     if isinstance(value, list) and all(isinstance(item, str) for item in value):
         return ", ".join(value)
     return json.dumps(value, ensure_ascii=False)
+
+
+def fit(natural: Sequence[int], room: int) -> list[int]:
+    """Return the columns' widths so that a row fits into ``room``.
+
+    The widest is narrowed first, but none below NARROW and the first not at all; where that does
+    not do, the last columns are left out.
+    """
+    widths = list(natural)
+    while len(widths) > 1 and sum(widths) + GAP * (len(widths) - 1) > room:
+        widest = max(range(1, len(widths)), key=widths.__getitem__)
+        if widths[widest] > NARROW:
+            widths[widest] -= 1
+        else:
+            widths = list(natural[: len(widths) - 1])
+    return widths
 
 
 class Output:
@@ -55,16 +74,16 @@ class Output:
         self._out.print(Text(text.translate(_CONTROLS), style), soft_wrap=True)
 
     def table(self, columns: Sequence[str], rows: Iterable[Sequence[Any]]) -> None:
-        """Print rows under headings, cut to the terminal's width; the first column is whole."""
-        table = Table(box=None, pad_edge=False, header_style="bold")
-        for position, column in enumerate(columns):
-            whole = position == 0
-            table.add_column(column, no_wrap=True, overflow="ignore" if whole else "ellipsis")
-        for row in rows:
-            cells = [plain(value).replace("\n", " ") for value in row]
-            table.add_row(*(Text(cell) for cell in cells))
-            table.columns[0].min_width = max(table.columns[0].min_width or 0, len(cells[0]))
-        self._out.print(table)
+        """Print rows under headings, fit to the terminal's width; the first column stays whole."""
+        cells = [[plain(value).replace("\n", " ") for value in row] for row in rows]
+        natural = [max(map(cell_len, column)) for column in zip(columns, *cells, strict=True)]
+        widths = fit(natural, self._out.width)
+        table = Table(box=None, pad_edge=False, padding=(0, GAP, 0, 0), header_style="bold")
+        for column, width in zip(columns, widths, strict=False):
+            table.add_column(column, no_wrap=True, overflow="ellipsis", width=width)
+        for row in cells:
+            table.add_row(*map(Text, row[: len(widths)]))
+        self._out.print(table, soft_wrap=len(widths) == 1)
 
     def facts(self, facts: Mapping[str, Any]) -> None:
         """Print names and values, one a line; empty ones are left out."""
