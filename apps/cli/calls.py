@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from apps.cli.configs import given, more, pass_session
-from apps.cli.options import Group, limit
+from apps.cli.options import Group, Id, limit
 from apps.cli.session import Session
 
 
@@ -36,7 +36,7 @@ def calls_list(session: Session, /, limit: int, **filters: str | None) -> None:
 
 
 @calls.command("get")
-@click.argument("id")
+@click.argument("id", type=Id())
 @pass_session
 def calls_get(session: Session, id: str) -> None:
     """Show a call as a dialogue."""

@@ -92,7 +92,6 @@ class Client:
             query = dict(parse_qsl(urlsplit(page["next"]).query, keep_blank_values=True))
 
     def _call(self, sent: Sent) -> Any:
-        repeatable = is_repeatable(sent.method, sent.headers)
         attempt = 0
         while True:
             attempt += 1
@@ -100,6 +99,7 @@ class Client:
                 answer = self._send(sent)
             except Unreachable as exc:
                 wait = wait_s(attempt, None, self._clock.time())
+                repeatable = is_repeatable(sent.method, sent.headers)
                 if wait is None or (exc.maybe_done and not repeatable):
                     raise
             else:
@@ -107,7 +107,7 @@ class Client:
                     return _json(answer) if answer.content else None
                 if sent.method == "DELETE" and answer.status_code == 404 and attempt > 1:
                     return None  # an earlier attempt did it, and its answer was lost
-                again = is_passing(answer.status_code, repeatable=repeatable)
+                again = is_passing(answer.status_code, sent.method, sent.headers, attempt)
                 asked = answer.headers.get("Retry-After")
                 wait = wait_s(attempt, asked, self._clock.time()) if again else None
                 if wait is None:
@@ -129,9 +129,11 @@ class Client:
             )
         except httpx.HTTPError as exc:
             self._say(f"{where}: {type(exc).__name__}")
-            unsent = isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout)
+            sent_off = not isinstance(exc, httpx.ConnectError | httpx.ConnectTimeout)
+            maybe_done = sent_off and sent.method != "GET"
+            doubt = " What was asked for may have been done all the same." if maybe_done else ""
             raise Unreachable(
-                f"{self._http.base_url} {_why(exc)}.", maybe_done=not unsent
+                f"{self._http.base_url} {_why(exc)}.{doubt}", maybe_done=maybe_done
             ) from None
         request = answer.headers.get("X-Request-Id", "-")
         took_ms = answer.elapsed.total_seconds() * 1_000

@@ -12,7 +12,7 @@ from apps.cli.differences import Difference, differences
 from apps.cli.documents import object_read, yaml_write
 from apps.cli.errors import CliError
 from apps.cli.folder import BODY, body_of
-from apps.cli.options import Group, Pair, confirm, file, grace, limit, yes
+from apps.cli.options import Group, Id, Pair, confirm, file, grace, limit, yes
 from apps.cli.secrets import secrets_filled
 from apps.cli.session import Session
 
@@ -79,7 +79,7 @@ def _providers(config: Mapping[str, Any]) -> str:
 
 
 @configs.command("get")
-@click.argument("id")
+@click.argument("id", type=Id())
 @draft
 @pass_session
 def config_get(session: Session, id: str, draft: bool) -> None:
@@ -129,7 +129,7 @@ def config_create(session: Session, file: str, draft: bool) -> None:
 
 
 @configs.command("update")
-@click.argument("id")
+@click.argument("id", type=Id())
 @file()
 @click.option("--if-match", type=click.IntRange(min=1), metavar="N", help="Only version N.")
 @click.option("--patch", is_flag=True, help="Merge the file (RFC 7396), do not replace.")
@@ -149,7 +149,7 @@ def config_update(session: Session, /, id: str, file: str, **how: Any) -> None:
 
 
 @configs.command("delete")
-@click.argument("id")
+@click.argument("id", type=Id())
 @yes
 @pass_session
 def config_delete(session: Session, id: str, yes: bool) -> None:
@@ -161,7 +161,7 @@ def config_delete(session: Session, id: str, yes: bool) -> None:
 
 
 @configs.command("render")
-@click.argument("id")
+@click.argument("id", type=Id())
 @click.option("--from", "from_", help="The caller's number.")
 @click.option("--to", help="The number that is called.")
 @click.option("--var", "variables", type=Pair(), multiple=True, help="name=value; repeat for more.")
@@ -184,7 +184,7 @@ def config_render(
 
 
 @configs.command("versions")
-@click.argument("id")
+@click.argument("id", type=Id())
 @limit()
 @pass_session
 def config_versions(session: Session, id: str, limit: int) -> None:
@@ -213,7 +213,7 @@ def author(who: Any) -> Any:
 
 
 @configs.command("diff")
-@click.argument("id")
+@click.argument("id", type=Id())
 @click.argument("n", type=click.IntRange(min=1), required=False)
 @click.argument("m", type=click.IntRange(min=1), required=False)
 @pass_session
@@ -261,7 +261,7 @@ def _between(before: Any, after: Any) -> list[Difference]:
 
 
 @configs.command("publish")
-@click.argument("id")
+@click.argument("id", type=Id())
 @click.argument("n", type=click.IntRange(min=1))
 @pass_session
 def config_publish(session: Session, id: str, n: int) -> None:
@@ -270,7 +270,7 @@ def config_publish(session: Session, id: str, n: int) -> None:
 
 
 @configs.command("restore")
-@click.argument("id")
+@click.argument("id", type=Id())
 @click.argument("n", type=click.IntRange(min=1))
 @pass_session
 def config_restore(session: Session, id: str, n: int) -> None:
@@ -279,7 +279,7 @@ def config_restore(session: Session, id: str, n: int) -> None:
 
 
 @configs.command("rotate-token")
-@click.argument("id")
+@click.argument("id", type=Id())
 @grace()
 @pass_session
 def config_rotate_token(session: Session, id: str, grace: int | None) -> None:

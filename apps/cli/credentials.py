@@ -8,7 +8,7 @@ import click
 
 from apps.cli.configs import pass_session
 from apps.cli.errors import CliError, Exit
-from apps.cli.options import Group, confirm, yes
+from apps.cli.options import Group, Id, confirm, yes
 from apps.cli.session import Session
 
 PATH = "/credentials"
@@ -33,7 +33,7 @@ def credentials_list(session: Session) -> None:
 
 
 @credentials.command("put")
-@click.argument("provider")
+@click.argument("provider", type=Id())
 @pass_session
 def credentials_put(session: Session, provider: str) -> None:
     """Store a vendor's key: from standard input, or asked for without showing it."""
@@ -52,7 +52,7 @@ def credentials_put(session: Session, provider: str) -> None:
 
 
 @credentials.command("delete")
-@click.argument("provider")
+@click.argument("provider", type=Id())
 @yes
 @pass_session
 def credentials_delete(session: Session, provider: str, yes: bool) -> None:
@@ -67,7 +67,7 @@ _VERDICTS = {True: "works", False: "does not work", None: "could not be tried"}
 
 
 @credentials.command("test")
-@click.argument("provider")
+@click.argument("provider", type=Id())
 @pass_session
 def credentials_test(session: Session, provider: str) -> int:
     """Try a vendor's key. Exit code 1 if the vendor refuses it."""

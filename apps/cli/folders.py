@@ -11,7 +11,7 @@ import click
 
 from apps.cli.applying import PATH, bodies_fill, step_apply
 from apps.cli.configs import pass_session
-from apps.cli.errors import CliError, Exit
+from apps.cli.errors import CliError, Exit, Unreachable
 from apps.cli.folder import by_slug, folder_read, folder_write, slug_of
 from apps.cli.options import Command, confirm, yes
 from apps.cli.plans import COLOURS, SIGNS, Step, drifts, plan, summary
@@ -91,7 +91,7 @@ def apply_command(session: Session, /, folder: Path, yes: bool, **how: bool) -> 
     if session.json:
         session.out.json(_outcome(steps, done, failure))
     if failure is not None:
-        _account_for(session, done, left)
+        _account_for(session, done, left, failure)
         raise failure
     if not session.json and todo:
         session.out.line("Done.")
@@ -130,9 +130,14 @@ def _outcome(
     }
 
 
-def _account_for(session: Session, done: Mapping[str, str], left: Sequence[Step]) -> None:
+def _account_for(
+    session: Session, done: Mapping[str, str], left: Sequence[Step], failure: CliError
+) -> None:
+    slugs = [step.slug for step in left]
     session.out.note(f"Done: {', '.join(done) or 'nothing'}.")
-    session.out.note(f"Not done: {', '.join(step.slug for step in left)}.")
+    if isinstance(failure, Unreachable) and failure.maybe_done:
+        session.out.note(f"Perhaps done: {slugs.pop(0)}.")
+    session.out.note(f"Not done: {', '.join(slugs) or 'nothing'}.")
 
 
 @click.command("export", cls=Command)

@@ -8,7 +8,7 @@ from typing import Any
 import click
 
 from apps.cli.configs import more, pass_session
-from apps.cli.options import Group, Moment, confirm, grace, limit, yes
+from apps.cli.options import Group, Id, Moment, confirm, grace, limit, yes
 from apps.cli.session import Session
 
 PATH = "/api-keys"
@@ -58,7 +58,7 @@ def _once(session: Session, made: Mapping[str, Any]) -> None:
 
 
 @keys.command("revoke")
-@click.argument("id")
+@click.argument("id", type=Id())
 @yes
 @pass_session
 def keys_revoke(session: Session, id: str, yes: bool) -> None:
@@ -70,7 +70,7 @@ def keys_revoke(session: Session, id: str, yes: bool) -> None:
 
 
 @keys.command("rotate")
-@click.argument("id")
+@click.argument("id", type=Id())
 @grace()
 @pass_session
 def keys_rotate(session: Session, id: str, grace: int | None) -> None:

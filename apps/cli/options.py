@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable
 from datetime import UTC, datetime
@@ -10,6 +11,8 @@ from typing import Any
 import click
 
 from apps.cli.session import Session
+
+_ID = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*")
 
 
 def _remember(ctx: click.Context, param: click.Parameter, value: Any) -> None:
@@ -72,6 +75,17 @@ class Moment(click.ParamType[str]):
         except ValueError:
             self.fail(f"{value} is no time in ISO 8601, such as 2027-01-31T12:00:00Z.", param, ctx)
         return (found if found.tzinfo else found.replace(tzinfo=UTC)).isoformat()
+
+
+class Id(click.ParamType[str]):
+    """What may stand in a path: an ID, or a provider's name."""
+
+    name = "id"
+
+    def convert(self, value: Any, param: Any, ctx: click.Context | None) -> str:
+        if not _ID.fullmatch(str(value)):
+            self.fail(f"{value!r} is no ID.", param, ctx)
+        return str(value)
 
 
 class Pair(click.ParamType[tuple[str, str]]):

@@ -83,7 +83,8 @@ class Output:
             table.add_column(column, no_wrap=True, overflow="ellipsis", width=width)
         for row in cells:
             table.add_row(*map(Text, row[: len(widths)]))
-        self._out.print(table, soft_wrap=len(widths) == 1)
+        self._out.width = max(self._out.width, widths[0])  # or rich would cut the first column
+        self._out.print(table)
 
     def facts(self, facts: Mapping[str, Any]) -> None:
         """Print names and values, one a line; empty ones are left out."""

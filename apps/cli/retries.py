@@ -13,6 +13,7 @@ FIRST_WAIT_S = 0.5
 # Of one wait. A server that asks for more is taken at its word: the command ends and says so.
 LONGEST_WAIT_S = 60.0
 
+_CONFLICT = 409
 _UNDONE = frozenset({429})
 _PASSING = frozenset({429, 502, 503, 504})
 _IDEMPOTENT = frozenset({"GET", "PUT", "DELETE"})
@@ -49,9 +50,12 @@ def is_repeatable(method: str, headers: Mapping[str, str]) -> bool:
     return method in _IDEMPOTENT or "Idempotency-Key" in headers
 
 
-def is_passing(status: int, *, repeatable: bool) -> bool:
-    """Tell whether an answer is worth another attempt."""
-    return status in (_PASSING if repeatable else _UNDONE)
+def is_passing(status: int, method: str, headers: Mapping[str, str], attempt: int) -> bool:
+    """Tell whether an answer to attempt 1, 2, … is worth another."""
+    if status == _CONFLICT:
+        # Of a repeated create: the first is still under way, and its answer is what we want.
+        return attempt > 1 and "Idempotency-Key" in headers
+    return status in (_PASSING if is_repeatable(method, headers) else _UNDONE)
 
 
 def wait_s(attempt: int, retry_after: str | None, now_s: float) -> float | None:

@@ -59,11 +59,25 @@ def test_a_create_whose_answer_is_lost_makes_one_bot(shell: Shell, stand_in: Sta
     assert len(stand_in.configs) == 1
 
 
+def test_a_create_that_is_still_under_way_is_waited_for(shell: Shell, stand_in: StandIn) -> None:
+    stand_in.faults = [Fault(lose=True), Fault(409)]
+    body = '{"config": {"llm": {"prompt": "Hi."}}}'
+    assert shell("config", "create", "-f", "-", stdin=body).code == Exit.OK
+    assert len(stand_in.configs) == 1
+
+
+def test_a_conflict_at_once_is_not_tried_again(shell: Shell, stand_in: StandIn) -> None:
+    stand_in.faults = [Fault(409)]
+    body = '{"config": {"llm": {"prompt": "Hi."}}}'
+    assert shell("config", "create", "-f", "-", stdin=body).code == Exit.CONFLICT
+
+
 def test_a_patch_whose_answer_is_lost_is_not_repeated(shell: Shell, stand_in: StandIn) -> None:
     id = stand_in.add()
     stand_in.faults = [Fault(lose=True)]
     ran = shell("config", "update", id, "--patch", "-f", "-", stdin="name: New")
     assert ran.code == Exit.UNREACHABLE
+    assert "may have been done" in ran.err
     assert stand_in.methods() == ["PATCH"]
 
 

@@ -150,7 +150,7 @@ def test_versions_say_who_changed_what(shell: Shell, stand_in: StandIn) -> None:
     rows = shell("config", "versions", id).out.splitlines()
     assert [row.split()[0] for row in rows] == ["NUMBER", "2", "1"]
     assert "CI" in rows[1]
-    assert rows[1].endswith("name" + " " * (len(rows[1]) - len(rows[1].rstrip())))
+    assert rows[1].rstrip().endswith(" name")
 
 
 def test_a_diff_is_of_the_newest_of_one_or_of_two(shell: Shell, stand_in: StandIn) -> None:
@@ -196,6 +196,10 @@ def test_a_token_is_rotated(shell: Shell, stand_in: StandIn) -> None:
         ("config", "get"),
         ("config", "publish", "x", "0"),
         ("config", "list", "--timeout", "0"),
+        ("config", "get", ""),
+        ("config", "delete", "../api-keys/1", "--yes"),
+        ("credentials", "delete", "..", "--yes"),
+        ("calls", "get", "x?y"),
         ("nonsense",),
         (),
     ],

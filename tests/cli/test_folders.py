@@ -274,6 +274,17 @@ def test_someone_elses_write_stops_an_apply_and_what_was_done_is_said(
     assert _by_name(stand_in, "Back")["config"]["llm"]["prompt"] == "Good day."
 
 
+def test_a_lost_answer_leaves_a_doubt_that_is_said(
+    shell: Shell, stand_in: StandIn, applied: Path, write: Write
+) -> None:
+    write("deep/er/back.yml", BACK.replace("Hello.", "Good day."))
+    write("front.yaml", FRONT.replace("Hi.", "Ho."))
+    stand_in.faults = [Fault(), Fault(lose=True)]
+    ran = shell("apply", "-f", applied, "--yes")
+    assert ran.code == Exit.UNREACHABLE
+    assert "Done: nothing.\nPerhaps done: back.\nNot done: front.\n" in ran.err
+
+
 def test_an_apply_that_stopped_says_so_in_json_too(
     shell: Shell, stand_in: StandIn, applied: Path, write: Write
 ) -> None:
