@@ -71,8 +71,14 @@ _Loader.add_constructor(_TAG + "int", _number(int))
 _Loader.add_constructor(_TAG + "float", _number(float))
 
 
+# Line ends to YAML 1.1, which PyYAML would fold into others: written as escapes.
+_RARE_BREAKS = frozenset("\r\x85\u2028\u2029")
+
+
 def _text(dumper: yaml.SafeDumper, value: str) -> yaml.Node:
     style = "|" if "\n" in value else None
+    if _RARE_BREAKS & set(value):
+        style = '"'
     return dumper.represent_scalar(_TAG + "str", value, style=style)
 
 

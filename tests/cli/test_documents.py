@@ -62,6 +62,8 @@ JSON = st.recursive(
 @example("12:30")
 @example(" a\n b \n\n")
 @example("\n")
+@example("a\x85b\n")
+@example("\u2028 \r\ufeff")
 @example(1e22)
 @example({"<<": {"a": "="}})
 def test_what_is_written_is_read_as_it_was(value: Any) -> None:
