@@ -324,6 +324,15 @@ def test_a_second_run_after_a_lost_answer_makes_one_bot(
     assert list(stand_in.configs) == list(landing)
 
 
+def test_a_create_counts_as_done_even_if_it_cannot_be_looked_at(
+    shell: Shell, stand_in: StandIn, filled: Path
+) -> None:
+    stand_in.faults = [Fault(), Fault(), Fault(500)]
+    ran = shell("apply", "-f", filled, "--yes")
+    assert ran.code == Exit.OK
+    assert len(stand_in.configs) == 2
+
+
 def test_a_bot_that_was_deleted_is_created_anew(
     shell: Shell, stand_in: StandIn, applied: Path
 ) -> None:
