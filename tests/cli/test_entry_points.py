@@ -11,6 +11,7 @@ import pytest
 
 from apps.cli.errors import Exit
 from tests.cli.conftest import Shell
+from tests.cli.stand_in import StandIn
 
 ROOT = Path(__file__).parents[2]
 
@@ -56,8 +57,10 @@ def test_completion_is_printed_for_a_shell(shell: Shell, name: str) -> None:
     assert "_BOTSCONFIG_COMPLETE" in ran.out
 
 
-@pytest.mark.parametrize("argv", [("completion", "bash"), ("--help",)])
-def test_a_reader_who_leaves_early_gets_no_complaint(argv: tuple[str, ...]) -> None:
+@pytest.mark.parametrize("argv", [("--help",), ("config", "list"), ("config", "list", "--json")])
+def test_a_reader_who_leaves_early_gets_no_complaint(
+    shell: Shell, stand_in: StandIn, argv: tuple[str, ...]
+) -> None:
     reading, writing = os.pipe()
     os.close(reading)
     with os.fdopen(writing, "w") as closed:
@@ -66,6 +69,7 @@ def test_a_reader_who_leaves_early_gets_no_complaint(argv: tuple[str, ...]) -> N
             cwd=ROOT,
             stdout=closed,
             stderr=subprocess.PIPE,
+            env={"PATH": os.environ["PATH"], **shell.environ},
             timeout=60,
             check=False,
         )
