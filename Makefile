@@ -5,6 +5,14 @@ PORT ?= 8000
 BIN := .venv/bin
 UV := $(BIN)/uv
 
+# The command line from wherever it is called: the checkout is found from the script, not the shell.
+define COMMAND
+#!/bin/sh
+here=$$(dirname "$$(readlink -f "$$0")")
+PYTHONPATH="$$here/../.." exec "$$here/python" -P -m botsconfig "$$@"
+endef
+export COMMAND
+
 .PHONY: run test install install-dev install-clients lock check format schema clean
 .DEFAULT_GOAL := help
 
@@ -17,8 +25,8 @@ run: install .env ## install what is missing, then serve on 127.0.0.1:$(PORT)
 test: install-dev ## the whole suite, on SQLite or on DATABASE_URL and REDIS_URL
 	@$(BIN)/python -m pytest $(PYTEST_ARGS)
 
-install: .venv/.run ## the environment of `make run`
-install-dev: .venv/.dev ## the environment of `make test`
+install: .venv/.run $(BIN)/botsconfig ## the environment of `make run`
+install-dev: .venv/.dev $(BIN)/botsconfig ## the environment of `make test`
 install-clients: .venv/clients/.done ## the environment of .ci/clients
 
 .env:
@@ -45,6 +53,10 @@ $(UV): requirements-uv.lock
 	@$(UV) venv --quiet --clear --python $(BIN)/python .venv/clients
 	@$(UV) pip install --quiet --python .venv/clients/bin/python --require-hashes -r requirements-clients.lock
 	@touch $@
+
+$(BIN)/botsconfig: Makefile $(UV)
+	@printf '%s\n' "$$COMMAND" > $@
+	@chmod +x $@
 
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 lock: $(UV) ## resolve the dependencies anew (UPGRADE=1 takes the newest)

@@ -12,6 +12,7 @@ APPS = Path(__file__).parents[1] / "apps"
 MAY_USE = {
     "voice": {"numpy", "soxr"},
     "telephony": {"twilio", "orjson"},
+    "cli": {"click", "httpx", "rich", "yaml"},
 }
 
 
