@@ -169,7 +169,25 @@ def native_patch(version: TwilioConfigVersion, patch: Any) -> dict[str, Any]:
         for slot in _SLOTS:
             _make_way(base["config"][slot], config.get(slot))
     merged: dict[str, Any] = merge(base, patch)
+    _headers_stay_home(base, merged, patch)
     return merged
+
+
+def _headers_stay_home(base: Body, merged: Body, patch: Body) -> None:
+    """What was meant for one address is not sent to another: a new URL has no old headers."""
+    tools = merged.get("webhook_tools")
+    patched = patch.get("webhook_tools")
+    if not isinstance(tools, Mapping) or not isinstance(patched, Mapping):
+        return
+    for name, tool in tools.items():
+        old = base["webhook_tools"].get(name)
+        given = patched.get(name)
+        if old is None or not isinstance(tool, dict) or not isinstance(given, Mapping):
+            continue
+        if tool.get("url") != old["url"]:
+            tool.pop("custom_headers", None)
+            if isinstance(headers := given.get("custom_headers"), Mapping):
+                tool["custom_headers"] = merge({}, headers)
 
 
 def _make_way(slot: dict[str, Any], patch: Any) -> None:

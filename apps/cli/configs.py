@@ -246,10 +246,8 @@ def _changes(version: Mapping[str, Any]) -> list[Difference]:
 
 
 def _content(version: Mapping[str, Any]) -> dict[str, Any]:
-    content = {name: version[name] for name in BODY if name in version}
-    if "config" not in content:
-        raise CliError("This server's versions do not say what they hold; ask for one, not two.")
-    return content
+    content: Mapping[str, Any] = version["content"]
+    return {name: content[name] for name in BODY if name in content}
 
 
 def _between(before: Any, after: Any) -> list[Difference]:

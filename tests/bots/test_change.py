@@ -294,3 +294,32 @@ def test_a_deleted_bots_token_admits_nobody(api: APIClient, config: TwilioConfig
         )
         is None
     )
+
+
+HEADED: dict[str, Any] = {
+    **BODY,
+    "config": {**BODY["config"], "llm": {**BODY["config"]["llm"], "tools": [{"name": "hours"}]}},
+    "webhook_tools": {
+        "hours": {"url": "https://a.example.com", "custom_headers": {"X-Key": "secret", "X-B": "b"}}
+    },
+}
+
+
+@pytest.mark.parametrize(
+    ("tool", "headers"),
+    [
+        ({"method": "GET"}, {"X-Key": "secret", "X-B": "b"}),
+        ({"url": "https://a.example.com"}, {"X-Key": "secret", "X-B": "b"}),
+        ({"custom_headers": {"X-B": None}}, {"X-Key": "secret"}),
+        ({"url": "https://evil.example.com"}, {}),
+        ({"url": "https://b.example.com", "custom_headers": {"X-New": "n"}}, {"X-New": "n"}),
+        ({"url": "https://b.example.com", "custom_headers": {"X-B": None}}, {}),
+    ],
+)
+def test_a_patch_sends_no_header_to_another_address(
+    api: APIClient, tool: dict[str, Any], headers: dict[str, str]
+) -> None:
+    bot = api.post(URL, HEADED).json()["id"]
+    assert api.patch(f"{URL}/{bot}", {"webhook_tools": {"hours": tool}}).status_code == 200
+    secrets = TwilioConfigVersion.objects.get(number=2).secrets
+    assert secrets["tool_headers"].get("hours", {}) == headers

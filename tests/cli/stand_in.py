@@ -282,7 +282,10 @@ class StandIn:
     def _list_versions(self, asked: Asked, id: str) -> tuple[int, Any]:
         self._known(asked.query, _LIST)
         numbers = range(len(self._found(id)), 0, -1)
-        return 200, self._page(asked, [self._version(id, number) for number in numbers])
+        versions = [self._version(id, number) for number in numbers]
+        for version in versions:
+            del version["content"]
+        return 200, self._page(asked, versions)
 
     def _version(self, id: str, number: int) -> Json:
         if number > len(self._found(id)):
@@ -296,7 +299,7 @@ class StandIn:
         ]
         author = {"kind": "key", "id": "k1", "name": "CI"}
         about = {"number": number, "status": "published", "author": author, "created_at": NOW}
-        return {**about, "changes": changes, **self._body(after)}
+        return {**about, "changes": changes, "content": after}
 
     def _one_version(self, asked: Asked, id: str, n: str) -> tuple[int, Any]:
         self._known(asked.query, set())

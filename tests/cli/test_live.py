@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from apps.accounts.audit import Actor
 from apps.accounts.models import Account
 from apps.accounts.services import account_create, api_key_create
 from apps.bots.models import TwilioConfig
@@ -44,8 +45,8 @@ pytestmark = pytest.mark.django_db(transaction=True)
 @pytest.fixture
 def hotel(shell: Shell, live_server: Any) -> Account:
     """An account on a real server, to which the shell has a key."""
-    account = account_create(name="Hotel")
-    _, secret = api_key_create(account=account)
+    account = account_create(name="Hotel", actor=Actor())
+    _, secret = api_key_create(account=account, scopes=["admin"], actor=Actor())
     shell.environ |= {"BOTSCONFIG_URL": live_server.url, "BOTSCONFIG_KEY": secret}
     shell.environ |= {"HOURS_KEY": "hours-secret", "OPENAI_KEY": "sk-openai"}
     return account
@@ -68,6 +69,81 @@ def test_a_bot_from_creation_to_deletion(shell: Shell, hotel: Account, write: Wr
     assert shell("config", "update", id, "--if-match", "2", "-f", file).code == Exit.OK
     assert shell("config", "delete", id, "--yes").code == Exit.OK
     assert shell("config", "get", id).code == Exit.NOT_FOUND
+
+
+def test_a_bots_history_and_its_drafts(shell: Shell, hotel: Account, write: Write) -> None:
+    id = shell("config", "create", "-f", write("front.yaml", FULL), "--json").json["id"]
+    patch = 'config: {llm: {prompt: "You are {{mood}}."}}'
+    draft = shell(
+        "config", "update", id, "--patch", "--draft", "-f", "-", "--json", stdin=patch
+    ).json
+    assert (draft["version"], draft["status"]) == (2, "draft")
+    assert shell("config", "get", id, "--json").json["version"] == 1
+    assert shell("config", "get", id, "--draft", "--json").json["version"] == 2
+    assert "config.llm.prompt" in shell("config", "diff", id).out
+    between = shell("config", "diff", id, "1", "2").out
+    assert "You are {{mood}}." in between
+    assert shell("config", "diff", id, "1", "2", "--json").json["changes"][0]["path"] == (
+        "config.llm.prompt"
+    )
+    assert shell("config", "publish", id, "2").code == Exit.OK
+    assert shell("config", "publish", id, "1").code == Exit.CONFLICT
+    rendered = shell("config", "render", id, "--var", "mood=kind", "--json").json
+    assert rendered["config"]["llm"]["prompt"] == "You are kind."
+    assert shell("config", "restore", id, "1").code == Exit.OK
+    history = shell("config", "versions", id).out
+    assert [row.split()[0] for row in history.splitlines()[1:]] == ["3", "2", "1"]
+    assert shell("config", "get", id, "--json").json["version"] == 3
+    before = shell("config", "get", id, "--json").json["twiml"]
+    assert shell("config", "rotate-token", id, "--grace", "0").code == Exit.OK
+    assert shell("config", "get", id, "--json").json["twiml"] != before
+
+
+def test_a_create_that_is_sent_again_makes_one_bot(
+    shell: Shell, hotel: Account, write: Write, folder: Path
+) -> None:
+    write("front.yaml", FULL)
+    shell("apply", "-f", folder, "--yes")
+    again = shell("apply", "-f", folder, "--yes")
+    assert again.code == Exit.OK
+    assert TwilioConfig.objects.count() == 1
+
+
+def test_keys_from_creation_to_their_end(shell: Shell, hotel: Account) -> None:
+    made = shell("keys", "create", "--name", "CI", "--scope", "configs:read", "--json").json
+    rotated = shell("keys", "rotate", made["id"], "--grace", "60", "--json").json
+    assert rotated["name"] == "CI"
+    assert shell("keys", "revoke", made["id"], "--yes").code == Exit.OK
+    listed = shell("keys", "list").out
+    assert made["id"] in listed
+    assert made["key"] not in listed
+    shell.environ["BOTSCONFIG_KEY"] = rotated["key"]
+    assert shell("config", "list").code == Exit.OK
+    denied = shell("keys", "list")
+    assert denied.code == Exit.NOT_AUTHORISED
+    assert "admin" in denied.err
+    shell.environ["BOTSCONFIG_KEY"] = made["key"]
+    assert shell("config", "list").code == Exit.NOT_AUTHORISED
+
+
+def test_a_vendors_key_goes_in_and_never_comes_out(shell: Shell, hotel: Account) -> None:
+    assert shell("credentials", "put", "rime", stdin="a-vendors-key-1234\n").code == Exit.OK
+    listed = shell("credentials", "list").out
+    assert "…1234" in listed
+    assert "vendors-key" not in listed
+    tested = shell("credentials", "test", "rime", "--json")
+    assert tested.json["reason"] == "untestable"
+    assert shell("credentials", "delete", "rime", "--yes").code == Exit.OK
+    assert shell("credentials", "test", "rime").code == Exit.NOT_FOUND
+    assert shell("credentials", "put", "nobody", stdin="key").code == Exit.NOT_FOUND
+
+
+def test_the_audit_log_says_who_did_what(shell: Shell, hotel: Account) -> None:
+    shell("config", "create", "-f", "-", stdin=BACK)
+    out = shell("audit", "list").out
+    assert "config.create" in out
+    assert "127.0.0.1" in shell("audit", "list", "--json").out
+    assert "config.create" not in shell("audit", "list", "--action", "api_key.create").out
 
 
 def test_the_servers_complaints_come_with_their_fields(shell: Shell, hotel: Account) -> None:
