@@ -21,6 +21,11 @@ class Account(BaseModel):
     name = models.CharField(max_length=200)
     max_live_calls = models.PositiveIntegerField(default=100)
     twilio_auth_token = EncryptedTextField(blank=True, default="")
+    defaults = models.JSONField(
+        default=dict,
+        blank=True,
+        help_text="What bots get that name no provider in a slot: {llm, tts, stt}, as in a config.",
+    )
 
     class Meta:
         ordering = ("name", "id")

@@ -7,7 +7,7 @@ import hmac
 import re
 import secrets
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -24,7 +24,7 @@ LAST_USED_STEP = timedelta(minutes=5)
 
 _FORM = re.compile(r"bc_([a-z0-9]{4,16})_[A-Za-z0-9_-]{20,200}")
 _VERIFIED = (
-    *("account", "account__name", "name", "prefix", "digest", "scopes"),
+    *("account", "account__name", "account__defaults", "name", "prefix", "digest", "scopes"),
     *("expires_at", "revoked_at", "last_used_at"),
 )
 _NOBODY = hashlib.sha256(b"").hexdigest()
@@ -55,8 +55,12 @@ def account_update(
     max_live_calls: int,
     actor: Actor,
     twilio_auth_token: str | None = None,
+    defaults: Mapping[str, Any] | None = None,
 ) -> Account:
-    """Change an account. A twilio_auth_token of None leaves the stored one."""
+    """Change an account. A twilio_auth_token, or defaults, of None leave the stored ones.
+
+    defaults: checked by ``bots.document.defaults_check``; accounts know no providers.
+    """
     with transaction.atomic():
         # Read anew: the caller's own may have been changed already, by a form.
         before = Account.objects.select_for_update().defer("twilio_auth_token").get(pk=account.pk)
@@ -64,6 +68,8 @@ def account_update(
         account.max_live_calls = max_live_calls
         if twilio_auth_token is not None:
             account.twilio_auth_token = twilio_auth_token
+        if defaults is not None:
+            account.defaults = dict(defaults)
         account.save()
         audit_record(
             account=account,
@@ -77,7 +83,11 @@ def account_update(
 
 
 def _account_facts(account: Account, *, new_token: bool = False) -> dict[str, Any]:
-    facts = {"name": account.name, "max_live_calls": account.max_live_calls}
+    facts = {
+        "name": account.name,
+        "max_live_calls": account.max_live_calls,
+        "defaults": account.defaults,
+    }
     # That it was set is told by the member; the log blots out what it was set to.
     return {**facts, "twilio_auth_token": "set"} if new_token else facts
 

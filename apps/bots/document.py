@@ -49,8 +49,12 @@ class Draft:
     notes: tuple[str, ...] = ()
 
 
-def draft_read(body: Any, before: TwilioConfigVersion | None = None) -> Draft:
-    """Check a body of either form. before: the version that it replaces.
+def draft_read(
+    body: Any,
+    before: TwilioConfigVersion | None = None,
+    defaults: Mapping[str, Any] | None = None,
+) -> Draft:
+    """Check a body of either form. before: the version that it replaces. defaults: the account's.
 
     Raises serializers.ValidationError, by path in that body.
     """
@@ -58,8 +62,37 @@ def draft_read(body: Any, before: TwilioConfigVersion | None = None) -> Draft:
         raise serializers.ValidationError(["The body must be a JSON object."])
     if dailybots.is_dailybots(body):
         return _dailybots_read(body, before)
-    draft = _draft(TwilioConfigVersion.Face.NATIVE, body, body)
+    draft = _draft(TwilioConfigVersion.Face.NATIVE, body, _completed(body, defaults or {}))
     return replace(draft, kept=_still_kept(draft.document, before)) if before else draft
+
+
+def _completed(body: Body, defaults: Mapping[str, Any]) -> Body:
+    """Give each slot that names no provider the account's; what the slot says stands over it."""
+    config = body.get("config")
+    if not isinstance(config, Mapping) or not defaults:
+        return body
+    completed = dict(config)
+    for slot, default in defaults.items():
+        given = config.get(slot, {})
+        if isinstance(given, Mapping) and "provider" not in given:
+            completed[slot] = {**default, **given}
+    return {**body, "config": completed}
+
+
+def defaults_check(defaults: Any) -> None:
+    """Check an account's defaults. Raises serializers.ValidationError, by path."""
+    if not isinstance(defaults, Mapping) or not defaults.keys() <= set(_SLOTS):
+        raise serializers.ValidationError([f"An object with {', '.join(_SLOTS)}."])
+    for slot, default in defaults.items():
+        if not isinstance(default, Mapping) or not default.get("provider"):
+            raise serializers.ValidationError({slot: {"provider": ["Name a provider."]}})
+        if prompts := sorted({"prompt", "messages", "tools"} & default.keys()):
+            raise serializers.ValidationError({slot: {prompts[0]: ["Every bot has its own."]}})
+    form = TwilioConfigBodySerializer(
+        data={"config": {**defaults, "llm": {**defaults.get("llm", {}), "prompt": "Default."}}}
+    )
+    if not form.is_valid():
+        raise serializers.ValidationError(form.errors["config"])
 
 
 def _dailybots_read(body: Body, before: TwilioConfigVersion | None) -> Draft:

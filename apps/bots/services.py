@@ -84,7 +84,8 @@ def config_replace(write: Write, body: Any) -> Written:
     Raises TwilioConfig.DoesNotExist, StaleVersion if the guard refuses the version that would be
     replaced, or serializers.ValidationError.
     """
-    return _change(write, "replace", lambda before: draft_read(body, before))
+    defaults = write.account.defaults
+    return _change(write, "replace", lambda before: draft_read(body, before, defaults))
 
 
 def config_patch(write: Write, patch: Any) -> Written:

@@ -94,9 +94,10 @@ class TwilioConfigViewSet(ConfigErrors, viewsets.GenericViewSet[TwilioConfig]):
         return self.get_paginated_response([config_present(*pair) for pair in shown])
 
     def create(self, request: Request) -> Response:
-        draft = draft_read(request.data)
+        account = account_of(request)
+        draft = draft_read(request.data, defaults=account.defaults)
         config = config_create(
-            account=account_of(request),
+            account=account,
             draft=draft,
             actor=actor_of(request),
             publish=not draft_asked(request),

@@ -14,6 +14,7 @@ from django.contrib.auth.admin import UserAdmin
 from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from rest_framework import serializers
 
 from apps.accounts.credentials import credential_delete, credential_providers, credential_put
 from apps.accounts.models import Account, ApiKey, AuditEntry, Credential, Membership, User
@@ -26,6 +27,8 @@ from apps.accounts.services import (
     membership_delete,
     membership_put,
 )
+from apps.bots.document import defaults_check
+from apps.core.errors import fields_flatten
 from apps.dashboard.scoping import (
     KEEPERS,
     OWNERS,
@@ -140,7 +143,18 @@ class AccountEditForm(AccountForm):
 
     class Meta:
         model = Account
-        fields = ("name", "max_live_calls")
+        fields = ("name", "max_live_calls", "defaults")
+
+    def clean_defaults(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.cleaned_data["defaults"] or {}
+        try:
+            defaults_check(found)
+        except serializers.ValidationError as exc:
+            fields = fields_flatten(exc.detail)
+            raise ValidationError(
+                [f"{path}: {' '.join(texts)}" for path, texts in fields.items()]
+            ) from None
+        return found
 
 
 @admin.register(Account)
@@ -172,9 +186,10 @@ class AccountAdmin(AccountScoped, AccountAdminBase):
             made = account_create(
                 name=obj.name, actor=actor_in(request), twilio_auth_token=token or ""
             )
-            made.max_live_calls, limit = obj.max_live_calls, made.max_live_calls
-            obj.__dict__.update(made.__dict__)
-            if obj.max_live_calls == limit:
+            asked = {"max_live_calls": obj.max_live_calls, "defaults": obj.defaults}
+            untouched = all(getattr(made, name) == value for name, value in asked.items())
+            obj.__dict__.update({**made.__dict__, **asked})
+            if untouched:
                 return
         account_update(
             account=obj,
@@ -182,6 +197,7 @@ class AccountAdmin(AccountScoped, AccountAdminBase):
             max_live_calls=obj.max_live_calls,
             actor=actor_in(request),
             twilio_auth_token=token if change else None,
+            defaults=obj.defaults,
         )
 
     def save_formset(self, request: HttpRequest, form: Any, formset: Any, change: bool) -> None:
