@@ -93,6 +93,7 @@ class ApiKey(BaseModel):
 
     class Meta:
         ordering = ("-created_at", "-id")
+        verbose_name = "API key"
 
     def __str__(self) -> str:
         return f"bc_{self.prefix}"

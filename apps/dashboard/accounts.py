@@ -367,7 +367,7 @@ class CredentialAdmin(AccountScoped, CredentialAdminBase):
 class AuditEntryAdmin(AccountScoped, AuditAdminBase):
     """The audit log, to look at."""
 
-    list_display = ("created_at", "action", "target_id", "actor_kind", "actor_name", "account")
+    list_display = ("created_at", "action", "actor_name", "actor_kind", "target_id", "account")
     list_select_related = ("account",)
     list_filter = ("target_kind", "actor_kind", "created_at")
     search_fields = ("action", "target_id", "actor_name", "actor_id", "account__name")
