@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import re
 from collections.abc import Mapping
 
@@ -38,8 +39,16 @@ def stream_document(
             )
         if _NO_XML.search(name + value):
             raise TwimlError(f"Parameter {name}: a control character cannot stand in TwiML.")
+    return _stream_document(stream_url, action_url, status_url, tuple(parameters.items()))
+
+
+# A list of fifty bots holds fifty documents, and each is asked for again and again.
+@functools.lru_cache(maxsize=2_048)
+def _stream_document(
+    stream_url: str, action_url: str, status_url: str, parameters: tuple[tuple[str, str], ...]
+) -> str:
     stream = Stream(url=stream_url, status_callback=status_url, status_callback_method="POST")
-    for name, value in parameters.items():
+    for name, value in parameters:
         stream.parameter(name=name, value=value)
     connect = Connect(action=action_url, method="POST")
     connect.append(stream)
