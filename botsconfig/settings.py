@@ -281,6 +281,7 @@ REST_FRAMEWORK = {
         "apps.core.throttling.KeyRate",
         "apps.core.idempotency.IdempotencyGate",
     ],
+    "DEFAULT_CONTENT_NEGOTIATION_CLASS": "apps.core.negotiation.JsonFirst",
     "DEFAULT_RENDERER_CLASSES": ["apps.core.renderers.JsonRenderer"],
     "DEFAULT_PARSER_CLASSES": ["apps.core.parsers.JsonParser"],
     "DEFAULT_PAGINATION_CLASS": "apps.core.pagination.NewestFirstPagination",

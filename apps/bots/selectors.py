@@ -44,6 +44,11 @@ def twilio_configs_listed(account: Account) -> QuerySet[TwilioConfig]:
     return _LISTED.filter(account=account)
 
 
+def twilio_config_get(account: Account, config_id: uuid.UUID) -> TwilioConfig:
+    """One of the account's live bots. Raises TwilioConfig.DoesNotExist."""
+    return _LISTED.get(account=account, pk=config_id)
+
+
 # Ciphertext that most readers do not need.
 _HEAVY = ("body", "kept", "secrets")
 

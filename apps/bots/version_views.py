@@ -16,7 +16,7 @@ from apps.bots import schema
 from apps.bots.answers import VersionSerializer
 from apps.bots.models import TwilioConfig, TwilioConfigVersion
 from apps.bots.presentation import config_present, version_present
-from apps.bots.selectors import twilio_configs_listed, versions_before, versions_of
+from apps.bots.selectors import twilio_config_get, versions_before, versions_of
 from apps.bots.services import config_publish, config_restore
 from apps.bots.viewsets import ConfigErrors, config_answer, write_of
 from apps.core.pagination import NewestFirstPagination
@@ -68,5 +68,4 @@ class VersionViewSet(ConfigErrors, viewsets.GenericViewSet[TwilioConfigVersion])
         return config_answer(written, code=status.HTTP_201_CREATED)
 
     def _config(self, request: Request, id: uuid.UUID) -> TwilioConfig:
-        found: TwilioConfig = get_object_or_404(twilio_configs_listed(account_of(request)), pk=id)
-        return found
+        return twilio_config_get(account_of(request), id)

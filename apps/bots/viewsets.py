@@ -12,7 +12,6 @@ from django.urls import reverse
 from django.utils.http import parse_etags
 from rest_framework import status, viewsets
 from rest_framework.exceptions import ValidationError
-from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
@@ -27,6 +26,7 @@ from apps.bots.models import TwilioConfig, TwilioConfigVersion
 from apps.bots.presentation import catalogue_present, config_present
 from apps.bots.rendering import Caller, config_render, variables_check
 from apps.bots.selectors import (
+    twilio_config_get,
     twilio_configs_listed,
     version_numbered,
     version_shown,
@@ -109,7 +109,7 @@ class TwilioConfigViewSet(ConfigErrors, viewsets.GenericViewSet[TwilioConfig]):
         return answer
 
     def retrieve(self, request: Request, id: uuid.UUID) -> Response:
-        config = get_object_or_404(self.get_queryset(), pk=id)
+        config = twilio_config_get(account_of(request), id)
         return config_answer(Written(config, version_shown(config, draft=draft_asked(request))))
 
     def update(self, request: Request, id: uuid.UUID) -> Response:
@@ -135,7 +135,7 @@ class RenderView(ConfigErrors, APIView):
         asked = form.validated_data
         if wrong := variables_check(asked["variables"]):
             raise ValidationError({"variables": wrong})
-        config = get_object_or_404(twilio_configs_listed(account_of(request)), pk=id)
+        config = twilio_config_get(account_of(request), id)
         number = asked.get("version") or version_shown(config).number
         version = version_numbered(config, number, whole=True)
         caller = Caller(asked["from"], asked["to"], asked["variables"])
