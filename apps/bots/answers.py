@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.utils import extend_schema_serializer
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
 from apps.bots.dailybots import PROFILES
@@ -180,6 +180,13 @@ class DailyBotsServicesSerializer(serializers.Serializer[Any]):
     stt = serializers.CharField(required=False, help_text="deepgram, if left out.")
 
 
+@extend_schema_field(
+    {"oneOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}]}
+)
+class ServiceOptionsField(serializers.JSONField):
+    """Options of a service, or a list of them, applied in order."""
+
+
 class DailyBotsBodySerializer(serializers.Serializer[Any]):
     """A bot configuration in Daily Bots' form. ``apps.bots.dailybots`` reads it.
 
@@ -195,7 +202,9 @@ class DailyBotsBodySerializer(serializers.Serializer[Any]):
     api_keys = serializers.DictField(
         child=TextField(max_length=8_192), required=False, write_only=True
     )
-    service_options = serializers.DictField(required=False, allow_null=True)
+    service_options = serializers.DictField(
+        child=ServiceOptionsField(), required=False, allow_null=True
+    )
     webhook_tools = serializers.DictField(child=WebhookToolSerializer(), required=False)
 
 

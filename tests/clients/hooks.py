@@ -53,9 +53,8 @@ RULES = {
     # JSON inside a query parameter.
     (r"variables", r"A JSON object of names and values\."),
     (r"expires_at", r"This time has passed\."),
-    # Daily Bots' form: an open set of options, whose values the slot decides.
+    # Daily Bots' form: needed, but for a service that itself speaks.
     (r"services\.tts", r"Name a service\."),
-    (r"service_options\..*", r"An object, or a list of objects\."),
 }
 COMPLAINTS = [(re.compile(path, re.DOTALL), re.compile(text, re.DOTALL)) for path, text in RULES]
 
@@ -114,6 +113,12 @@ UNTESTABLE = "rime"
 OPEN = {"llm": "openai", "tts": "cartesia", "stt": "deepgram"}
 KNOWN = {"model", "prompt", "messages", "tools", "enable_prompt_caching", "base_url", "seed"}
 KNOWN |= {"extra", "voice", "language", "emotion", "use_speaker_boost", "text_filter", "region"}
+# What the bot is to do, in both forms.
+PROMPT = "Answer."
+MESSAGES = {
+    "service": "llm",
+    "options": [{"name": "initial_messages", "value": [{"role": "system", "content": PROMPT}]}],
+}
 
 
 def _own_key() -> str:
@@ -177,8 +182,9 @@ def _named(body: dict[str, Any], *, whole: bool) -> dict[str, Any]:
         }
         return {**body, "config": {**config, **slots}}
     if isinstance(services, dict):
-        named = {slot: name for slot, name in OPEN.items() if _is_text(services.get(slot))}
-        return {**body, "services": {**services, **named}}
+        named = {slot: name for slot, name in OPEN.items() if whole or _is_text(services.get(slot))}
+        items = [*config, MESSAGES] if whole and isinstance(config, list) else config
+        return {**body, "services": {**services, **named}, "config": items}
     return body
 
 
@@ -186,7 +192,8 @@ def _slot(slot: Any, provider: str, whole: bool) -> Any:
     if not isinstance(slot, dict) or not _is_text(slot.get("provider", provider)):
         return slot
     kept = {name: value for name, value in slot.items() if name in KNOWN or not whole}
-    return {**kept, "provider": provider}
+    prompt = {"prompt": PROMPT} if whole and provider == OPEN["llm"] else {}
+    return {**prompt, **kept, "provider": provider}
 
 
 def _is_text(found: Any) -> bool:
