@@ -303,7 +303,6 @@ SPECTACULAR_SETTINGS = {
     "PREPROCESSING_HOOKS": ["apps.core.schema.one_spelling"],
     "POSTPROCESSING_HOOKS": [
         "drf_spectacular.hooks.postprocess_schema_enums",
-        "apps.core.schema.common_errors",
         "apps.core.schema.whole_bodies",
         "apps.core.schema.merge_patches",
         "apps.core.schema_http.shared_behaviour",

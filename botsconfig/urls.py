@@ -8,13 +8,16 @@ from django.views.generic import RedirectView
 from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
 
 from apps.core import views
-from apps.core.routing import both
+from apps.core.routing import both, read_only
+
+# Its page cannot show what OPTIONS would tell of it.
+_docs = SpectacularSwaggerView.as_view(url_name="schema", metadata_class=None)
 
 urlpatterns = [
     *both("healthz", views.healthz, name="healthz"),
     *both("readyz", views.readyz, name="readyz"),
     *both("schema", SpectacularAPIView.as_view(), name="schema"),
-    *both("docs", SpectacularSwaggerView.as_view(url_name="schema"), name="docs"),
+    *both("docs", _docs, name="docs"),
     path("", include("apps.accounts.urls")),
     path("", include("apps.bots.urls")),
     path("", include("apps.calls.urls")),
@@ -22,7 +25,7 @@ urlpatterns = [
     path("admin/", admin.site.urls),
     path("favicon.ico", views.favicon),
     # A person who opens the address itself wants the dashboard.
-    path("", RedirectView.as_view(pattern_name="admin:index")),
+    path("", read_only(RedirectView.as_view(pattern_name="admin:index"))),
     # Last: whatever no app knows. A view rather than handler404, which DEBUG replaces by a page.
     re_path(r"", views.not_found),
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_serializer
 from rest_framework import serializers
 
 from apps.accounts.models import ApiKey, AuditEntry, is_in_the_future
@@ -40,15 +41,30 @@ class NewApiKeySerializer(ApiKeySerializer):
         return str(self.context["key"])
 
 
+class ScopeField(serializers.ChoiceField):
+    """A scope for the schema; which ones are valid, the whole list is told at once."""
+
+    def to_internal_value(self, data: Any) -> str:
+        found: str = TextField().run_validation(data)
+        return found
+
+
+class ScopesField(serializers.ListField):
+    """At least one scope."""
+
+    child = ScopeField(choices=SCOPES)
+
+    def __init__(self, **kwargs: Any) -> None:
+        super().__init__(allow_empty=False, min_length=1, **kwargs)
+
+
 class ApiKeyBodySerializer(StrictSerializer):
     """A key to be made."""
 
     name = TextField(max_length=NAME_CHARACTERS)
-    scopes = serializers.ListField(
-        child=serializers.CharField(),
+    scopes = ScopesField(
         default=list(DEFAULT_SCOPES),
-        allow_empty=False,
-        help_text=f"Of {', '.join(SCOPES)}. A :write holds its :read, admin holds all.",
+        help_text="A :write holds its :read, admin holds all.",
     )
     expires_at = serializers.DateTimeField(
         default=None, allow_null=True, validators=[is_in_the_future]
@@ -73,6 +89,8 @@ class CredentialSerializer(serializers.Serializer[Any]):
     updated_at = serializers.DateTimeField()
 
 
+# An object, though the action is called list.
+@extend_schema_serializer(many=False)
 class CredentialsSerializer(serializers.Serializer[Any]):
     """An account's credentials."""
 

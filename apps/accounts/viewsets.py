@@ -111,15 +111,19 @@ class CredentialViewSet(viewsets.GenericViewSet[Credential]):
     }
     queryset = Credential.objects.none()
     serializer_class = CredentialSerializer
+    lookup_field = "provider"
     pagination_class = None  # one a provider: the list has an end
 
+    def get_queryset(self) -> QuerySet[Credential]:
+        return credentials_of(account_of(self.request))
+
     def list(self, request: Request) -> Response:
-        found = credentials_of(account_of(request))
+        found = self.get_queryset()
         return Response(CredentialsSerializer({"results": found}).data)
 
     def retrieve(self, request: Request, provider: str) -> Response:
         provider_check(provider)
-        found = credentials_of(account_of(request)).get(provider=provider)
+        found = self.get_queryset().get(provider=provider)
         return Response(CredentialSerializer(found).data)
 
     def update(self, request: Request, provider: str) -> Response:
@@ -162,6 +166,6 @@ class AuditLogViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[AuditEntry]
     serializer_class = AuditEntrySerializer
 
     def get_queryset(self) -> QuerySet[AuditEntry]:
-        asked = AuditFilterSerializer(data=self.request.query_params)
+        asked = AuditFilterSerializer(data=self.request.query_params.dict())
         asked.is_valid(raise_exception=True)
         return audit_entries_of(account_of(self.request), **asked.validated_data)

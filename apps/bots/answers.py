@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
 
+from apps.bots.dailybots import PROFILES
 from apps.bots.serializers import DURATION_ABOVE_S, DURATION_BELOW_S, ConfigSerializer
 from apps.bots.tools import WebhookToolSerializer
 from apps.core.serializers import TextField
@@ -53,8 +55,8 @@ class ChangeSerializer(serializers.Serializer[Any]):
     """One member that differs from the version before. Of secrets only that they differ."""
 
     path = serializers.CharField()
-    before = serializers.JSONField(allow_null=True)
-    after = serializers.JSONField(allow_null=True)
+    before = serializers.JSONField()
+    after = serializers.JSONField()
 
 
 class VersionSerializer(serializers.Serializer[Any]):
@@ -160,7 +162,7 @@ class DailyBotsOptionSerializer(serializers.Serializer[Any]):
     """One option of a service."""
 
     name = serializers.CharField(allow_blank=True)
-    value = serializers.JSONField(required=False, allow_null=True)
+    value = serializers.JSONField(required=False)
 
 
 class DailyBotsItemSerializer(serializers.Serializer[Any]):
@@ -178,13 +180,20 @@ class DailyBotsServicesSerializer(serializers.Serializer[Any]):
     stt = serializers.CharField(required=False, help_text="deepgram, if left out.")
 
 
+@extend_schema_field(
+    {"oneOf": [{"type": "object"}, {"type": "array", "items": {"type": "object"}}]}
+)
+class ServiceOptionsField(serializers.JSONField):
+    """Options of a service, or a list of them, applied in order."""
+
+
 class DailyBotsBodySerializer(serializers.Serializer[Any]):
     """A bot configuration in Daily Bots' form. ``apps.bots.dailybots`` reads it.
 
     Members beyond these are accepted, kept and ignored.
     """
 
-    bot_profile = serializers.CharField(help_text="Such as voice_2024_10.")
+    bot_profile = serializers.ChoiceField(choices=PROFILES)
     services = DailyBotsServicesSerializer()
     config = DailyBotsItemSerializer(many=True)
     max_duration = serializers.IntegerField(
@@ -193,7 +202,9 @@ class DailyBotsBodySerializer(serializers.Serializer[Any]):
     api_keys = serializers.DictField(
         child=TextField(max_length=8_192), required=False, write_only=True
     )
-    service_options = serializers.DictField(required=False, allow_null=True)
+    service_options = serializers.DictField(
+        child=ServiceOptionsField(), required=False, allow_null=True
+    )
     webhook_tools = serializers.DictField(child=WebhookToolSerializer(), required=False)
 
 
@@ -204,6 +215,8 @@ class DailyBotsSerializer(DailyBotsBodySerializer):
     twiml = serializers.CharField()
 
 
+# An object, though the action is called list.
+@extend_schema_serializer(many=False)
 class DailyBotsListSerializer(serializers.Serializer[Any]):
     """Their list."""
 

@@ -19,11 +19,12 @@ from rest_framework.request import Request
 from rest_framework.response import Response
 
 from apps.accounts.authentication import account_of, actor_of, authorization_is_readable
-from apps.bots import dailybots, schema
+from apps.bots import dailybots
 from apps.bots.answers import DailyBotsSerializer
 from apps.bots.document import draft_read
 from apps.bots.models import TwilioConfig
 from apps.bots.presentation import dailybots_present
+from apps.bots.schema_dailybots import DAILYBOTS
 from apps.bots.selectors import twilio_configs_of, version_shown, versions_shown
 from apps.bots.services import Write, config_create, config_delete, config_replace
 from apps.bots.viewsets import ConfigErrors
@@ -34,7 +35,7 @@ from apps.core.parsers import JsonParser
 LONGEST_LIST = 1_000
 
 
-@schema.DAILYBOTS
+@DAILYBOTS
 class DailyBotsViewSet(ConfigErrors, viewsets.GenericViewSet[TwilioConfig]):
     """The account's bots in Daily Bots' form, whichever face they were made on."""
 

@@ -44,7 +44,7 @@ def configs_filtered(configs: QuerySet[TwilioConfig], asked: QueryDict) -> Query
     """Narrow the list. Raises ValidationError, by parameter."""
     given = {name: str(text) for name, text in asked.items() if name != "cursor"}
     for name, text in given.items():
-        if "\0" in text or len(text) > LONGEST:
+        if "\0" in name + text or len(text) > LONGEST:
             raise ValidationError({name: [f"Up to {LONGEST} characters, none of them null."]})
     if "name" in given:
         configs = configs.filter(name=given["name"])

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from drf_spectacular.extensions import OpenApiSerializerExtension
+from drf_spectacular.extensions import (
+    OpenApiSerializerExtension,
+    OpenApiSerializerFieldExtension,
+)
 from drf_spectacular.utils import (
     OpenApiExample,
     OpenApiParameter,
@@ -16,23 +19,35 @@ from drf_spectacular.utils import (
 
 from apps.bots.answers import (
     DailyBotsBodySerializer,
-    DailyBotsDeletedSerializer,
-    DailyBotsErrorSerializer,
-    DailyBotsListSerializer,
-    DailyBotsSerializer,
     ProvidersSerializer,
     RenderedSerializer,
     TwilioConfigSerializer,
     VersionDetailSerializer,
     VersionSerializer,
 )
-from apps.bots.filters import ORDERS
+from apps.bots.filters import LONGEST, METADATA_KEYS, ORDERS
 from apps.bots.serializers import (
+    NUMBER,
+    VARIABLES,
     RotateSerializer,
     TwilioConfigBodySerializer,
 )
+from apps.bots.variables import NAME, RESERVED
 from apps.core.schema import ErrorSerializer
 from apps.providers.registry import PROVIDERS as CATALOGUE
+
+
+class VariablesExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    """Says what names variables may have, and how many there may be."""
+
+    target_class = "apps.bots.serializers.VariablesField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        found: dict[str, Any] = auto_schema._map_serializer_field(
+            self.target, direction, bypass_extensions=True
+        )
+        names = {"pattern": f"^(?!(?:{'|'.join(sorted(RESERVED))})$){NAME}$"}
+        return {**found, "propertyNames": names, "maxProperties": VARIABLES}
 
 
 class SlotExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
@@ -63,6 +78,22 @@ class SlotExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call
         return found
 
 
+DAILYBOTS_BODY = {
+    "bot_profile": "twilio_ws_voice_2024_09",
+    "services": {"stt": "deepgram", "llm": "together", "tts": "cartesia"},
+    "config": [
+        {
+            "service": "llm",
+            "options": [
+                {
+                    "name": "initial_messages",
+                    "value": [{"role": "system", "content": "You are a bicycle shop."}],
+                },
+                {"name": "run_on_config", "value": True},
+            ],
+        }
+    ],
+}
 _BODY = {
     "name": "Front desk",
     "config": {
@@ -79,26 +110,10 @@ _BODY = {
     "max_duration": 600,
     "metadata": {"team": "ops"},
 }
-_DAILYBOTS_BODY = {
-    "bot_profile": "twilio_ws_voice_2024_09",
-    "services": {"stt": "deepgram", "llm": "together", "tts": "cartesia"},
-    "config": [
-        {
-            "service": "llm",
-            "options": [
-                {
-                    "name": "initial_messages",
-                    "value": [{"role": "system", "content": "You are a bicycle shop."}],
-                },
-                {"name": "run_on_config", "value": True},
-            ],
-        }
-    ],
-}
 _SMALLEST = {"config": {"llm": {"prompt": "You are the front desk of a small hotel."}}}
-_ID = "5f0c7a52-2f6e-4c39-9d1a-0f6a51a0c6de"
-_ANSWER = {
-    "id": _ID,
+ID = "5f0c7a52-2f6e-4c39-9d1a-0f6a51a0c6de"
+ANSWER = {
+    "id": ID,
     "version": 1,
     "status": "published",
     "published_version": 1,
@@ -107,7 +122,7 @@ _ANSWER = {
     "webhook_tools": {},
     "twiml": '<?xml version="1.0" encoding="UTF-8"?><Response>…</Response>',
     "stream_url": "wss://voice.example.com/media/twilio",
-    "voice_url": f"https://voice.example.com/twilio/voice/{_ID}",
+    "voice_url": f"https://voice.example.com/twilio/voice/{ID}",
     "warnings": [],
     "created_at": "2026-01-31T12:00:00Z",
     "updated_at": "2026-01-31T12:00:00Z",
@@ -134,7 +149,7 @@ _PROVIDER = {
     "available": True,
     "missing": "",
 }
-_MEANINGS = {
+MEANINGS = {
     400: "The body or a parameter is not valid.",
     401: "The API key is missing or not valid.",
     403: "The API key's scopes do not cover this.",
@@ -150,7 +165,7 @@ def _errors(*codes: int) -> dict[int, Any]:
     return {
         code: OpenApiResponse(
             ErrorSerializer,
-            description=_MEANINGS[code],
+            description=MEANINGS[code],
             examples=[OpenApiExample("Voice", value=_ERROR)] if code == 400 else [],
         )
         for code in codes
@@ -161,7 +176,7 @@ def _config(description: str) -> OpenApiResponse:
     return OpenApiResponse(
         TwilioConfigSerializer,
         description=description,
-        examples=[OpenApiExample("Front desk", value=_ANSWER)],
+        examples=[OpenApiExample("Front desk", value=ANSWER)],
     )
 
 
@@ -173,7 +188,7 @@ _EITHER = PolymorphicProxySerializer(
 _BODIES = [
     OpenApiExample("Native", value=_BODY, request_only=True),
     OpenApiExample("Smallest", value=_SMALLEST, request_only=True),
-    OpenApiExample("Daily Bots", value=_DAILYBOTS_BODY, request_only=True),
+    OpenApiExample("Daily Bots", value=DAILYBOTS_BODY, request_only=True),
 ]
 _IF_MATCH = OpenApiParameter(
     "If-Match",
@@ -195,14 +210,19 @@ _DRAFT = OpenApiParameter(
     default=False,
     description="The drafts' line: reads the latest version; writes one that takes no calls yet.",
 )
+_SHORT = {"type": "string", "maxLength": LONGEST}
 _FILTERS = [
-    OpenApiParameter("name", str, description="The whole name."),
-    OpenApiParameter("search", str, description="A part of the name, in any case."),
+    OpenApiParameter("name", _SHORT, description="The whole name."),
+    OpenApiParameter("search", _SHORT, description="A part of the name, in any case."),
     OpenApiParameter("provider", str, description="A provider in any slot."),
     OpenApiParameter("order", str, enum=sorted(ORDERS), default="-created_at"),
     OpenApiParameter(
         "metadata",
-        {"type": "object", "additionalProperties": {"type": "string"}},
+        {
+            "type": "object",
+            "additionalProperties": {"type": ["string", "number", "boolean"]},
+            "maxProperties": METADATA_KEYS,
+        },
         style="deepObject",
         explode=True,
         description="`metadata[team]=ops`, or `metadata.team=ops`: a key and its value.",
@@ -222,7 +242,7 @@ CONFIGS = extend_schema_view(
         tags=_TAG,
         parameters=_FILTERS,
         responses={200: TwilioConfigSerializer(many=True), **_errors(400, 401, 403)},
-        examples=[OpenApiExample("Front desk", value=_ANSWER, response_only=True)],
+        examples=[OpenApiExample("Front desk", value=ANSWER, response_only=True)],
     ),
     create=extend_schema(
         operation_id="twilio_config_create",
@@ -283,13 +303,12 @@ _VERSION = {
     "number": 2,
     "status": "published",
     "face": "native",
-    "author": {"kind": "key", "id": _ID, "name": "deploy"},
+    "author": {"kind": "key", "id": ID, "name": "deploy"},
     "created_at": "2026-01-31T12:00:00Z",
     "changes": [{"path": "config.tts.speed", "before": 1.0, "after": 0.9}],
 }
-_NUMBER = OpenApiParameter(
-    "number", {"type": "integer", "minimum": 1, "maximum": 999_999_999}, OpenApiParameter.PATH
-)
+_VERSION_NUMBER = {"type": "integer", "minimum": 1, "maximum": 999_999_999}
+_NUMBER = OpenApiParameter("number", _VERSION_NUMBER, OpenApiParameter.PATH)
 VERSIONS = extend_schema_view(
     list=extend_schema(
         operation_id="twilio_config_version_list",
@@ -307,7 +326,7 @@ VERSIONS = extend_schema_view(
             200: OpenApiResponse(
                 VersionDetailSerializer,
                 description="The version.",
-                examples=[OpenApiExample("A version", value={**_VERSION, "content": _ANSWER})],
+                examples=[OpenApiExample("A version", value={**_VERSION, "content": ANSWER})],
             ),
             **_errors(401, 403, 404),
         },
@@ -332,6 +351,7 @@ RESTORE = extend_schema(
     responses={201: _config("Restored."), **_errors(401, 403, 404, 412)},
 )
 
+_E164 = {"type": "string", "pattern": f"^(?:{NUMBER})$"}
 _SLOT = {
     "provider": "openai",
     "model": "gpt-5-mini",
@@ -341,10 +361,10 @@ _SLOT = {
     "missing": "",
 }
 _RENDERED = {
-    **{name: _ANSWER[name] for name in ("id", "version", "status", "name", "config")},
+    **{name: ANSWER[name] for name in ("id", "version", "status", "name", "config")},
     "takes_calls": True,
     "max_duration": 600,
-    "twiml": _ANSWER["twiml"],
+    "twiml": ANSWER["twiml"],
     "providers": {"llm": _SLOT, "tts": _SLOT, "stt": _SLOT},
     "variables": {"guest": {"value": "Ann", "source": "given"}},
     "missing_variables": ["room"],
@@ -357,12 +377,14 @@ RENDER = extend_schema_view(
         summary="Say what a caller would get; changes nothing",
         tags=_TAG,
         parameters=[
-            OpenApiParameter("from", str, description="The caller's number, E.164."),
-            OpenApiParameter("to", str, description="The number that is called, E.164."),
+            OpenApiParameter("from", _E164, description="The caller's number, E.164."),
+            OpenApiParameter("to", _E164, description="The number that is called, E.164."),
             OpenApiParameter(
                 "variables", str, description='A JSON object, such as {"guest": "Ann"}.'
             ),
-            OpenApiParameter("version", int, description="Another version than calls get."),
+            OpenApiParameter(
+                "version", _VERSION_NUMBER, description="Another version than calls get."
+            ),
         ],
         responses={
             200: OpenApiResponse(
@@ -400,87 +422,4 @@ PROVIDERS = extend_schema_view(
             **_errors(400, 401, 403),
         },
     )
-)
-
-_THEIRS = {**_DAILYBOTS_BODY, "id": _ID, "twiml": _ANSWER["twiml"]}
-_THEIR_ERROR = {
-    "error": "invalid-request-error",
-    "info": "1 field is invalid: services.tts: Name a service.",
-}
-_THEIR_MEANINGS = {
-    **_MEANINGS,
-    400: "The body is not valid, or the Authorization header is missing or malformed.",
-    401: "The API key is not valid.",
-}
-
-
-def _their_errors(*codes: int) -> dict[int, Any]:
-    return {
-        code: OpenApiResponse(
-            DailyBotsErrorSerializer,
-            description=_THEIR_MEANINGS[code],
-            examples=[OpenApiExample("Voice", value=_THEIR_ERROR)] if code == 400 else [],
-        )
-        for code in codes
-    }
-
-
-def _their(description: str) -> OpenApiResponse:
-    return OpenApiResponse(
-        DailyBotsSerializer,
-        description=description,
-        examples=[OpenApiExample("Bicycle shop", value=_THEIRS)],
-    )
-
-
-_THEIR_BODIES = [OpenApiExample("Bicycle shop", value=_DAILYBOTS_BODY, request_only=True)]
-DAILYBOTS = extend_schema_view(
-    list=extend_schema(
-        operation_id="daily_bots_list",
-        summary="List bots in Daily Bots' form",
-        tags=["daily-bots"],
-        responses={
-            200: OpenApiResponse(
-                DailyBotsListSerializer,
-                description="All of them, newest first, up to a thousand.",
-                examples=[OpenApiExample("One", value={"total_count": 1, "data": [_THEIRS]})],
-            ),
-            **_their_errors(400, 401, 403),
-        },
-    ),
-    create=extend_schema(
-        operation_id="daily_bots_create",
-        summary="Create a bot with a Daily Bots body",
-        tags=["daily-bots"],
-        request=DailyBotsBodySerializer,
-        responses={200: _their("Created."), **_their_errors(400, 401, 403, 413, 415)},
-        examples=_THEIR_BODIES,
-    ),
-    retrieve=extend_schema(
-        operation_id="daily_bots_get",
-        summary="Read a bot in Daily Bots' form",
-        tags=["daily-bots"],
-        responses={200: _their("The bot."), **_their_errors(400, 401, 403, 404)},
-    ),
-    update=extend_schema(
-        operation_id="daily_bots_update",
-        summary="Replace a bot's content with a Daily Bots body",
-        tags=["daily-bots"],
-        request=DailyBotsBodySerializer,
-        responses={200: _their("Replaced."), **_their_errors(400, 401, 403, 404, 413, 415)},
-        examples=_THEIR_BODIES,
-    ),
-    destroy=extend_schema(
-        operation_id="daily_bots_delete",
-        summary="Take a bot out of service",
-        tags=["daily-bots"],
-        responses={
-            200: OpenApiResponse(
-                DailyBotsDeletedSerializer,
-                description="Gone.",
-                examples=[OpenApiExample("Gone", value={"deleted": True, "id": _ID})],
-            ),
-            **_their_errors(400, 401, 403, 404),
-        },
-    ),
 )

@@ -9,6 +9,7 @@ from dataclasses import asdict
 from typing import Any, ClassVar
 
 import orjson
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.bots.slots import DEFAULT_PROVIDER, SlotError, slot_read
@@ -40,7 +41,7 @@ GRACE_DEFAULT_S, GRACE_LONGEST_S = 24 * 3_600, 30 * 24 * 3_600
 
 _TURNS = asdict(TurnSettings())
 _VARIABLE = re.compile(NAME)
-_NUMBER = r"\+[1-9]\d{1,14}|anonymous|"
+NUMBER = r"\+[1-9][0-9]{1,14}|anonymous|"
 _E164 = "A number in E.164 form, such as +4930123456."
 
 
@@ -191,11 +192,16 @@ class LinesSerializer(StrictSerializer):
     time_up = TextField(required=False, max_length=LINE_CHARACTERS)
 
 
+@extend_schema_field({"type": ["string", "number", "boolean"]})
+class ValueField(serializers.JSONField):
+    """A variable's value; of which type, its declaration says."""
+
+
 class VariableSerializer(StrictSerializer):
     """A variable that texts may use as ``{{name}}``."""
 
     type = serializers.ChoiceField(choices=TYPES, default="string")
-    default = serializers.JSONField(
+    default = ValueField(
         required=False, allow_null=True, help_text="Used where a call brings no value."
     )
     description = TextField(required=False, allow_blank=True, max_length=LINE_CHARACTERS)
@@ -323,13 +329,13 @@ class VariableValuesField(serializers.Field[Any, Any, Any, Any]):
 class RenderQuerySerializer(serializers.Serializer[Any]):
     """For whom to render."""
 
-    to = PatternField(_NUMBER, expected=_E164, default="", allow_blank=True)
+    to = PatternField(NUMBER, expected=_E164, default="", allow_blank=True)
     variables = VariableValuesField(default=dict)
-    version = serializers.IntegerField(required=False, min_value=1, max_value=2**31 - 1)
+    version = serializers.IntegerField(required=False, min_value=1, max_value=999_999_999)
 
     def get_fields(self) -> dict[str, Any]:
         # A keyword of Python names no attribute.
-        number = PatternField(_NUMBER, expected=_E164, default="", allow_blank=True)
+        number = PatternField(NUMBER, expected=_E164, default="", allow_blank=True)
         return {"from": number, **super().get_fields()}
 
 

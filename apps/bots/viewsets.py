@@ -152,7 +152,7 @@ class RotateTokenView(ConfigErrors, APIView):
     required_scopes: ClassVar[Mapping[str, str]] = {"POST": "configs:write"}
 
     def post(self, request: Request, id: uuid.UUID) -> Response:
-        form = RotateSerializer(data=request.data or {})
+        form = RotateSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         grace_s = form.validated_data["grace_seconds"]
         return config_answer(config_token_rotate(write_of(request, id), grace_s=grace_s))

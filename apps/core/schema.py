@@ -1,4 +1,4 @@
-"""OpenAPI: what every endpoint shares."""
+"""OpenAPI: which operations there are, and what their bodies are. Errors: ``schema_http``."""
 
 from __future__ import annotations
 
@@ -13,14 +13,8 @@ Endpoint = tuple[str, str, str, Any]
 Schema = dict[str, Any]
 
 MERGE_PATCH = "application/merge-patch+json"
-# What any operation that asks for a key may answer. An operation's own words go before these.
-COMMON_ERRORS = {
-    "401": "The API key is missing or not valid.",
-    "403": "The API key may not do this.",
-    "406": "The answer is asked for in another form than JSON.",
-}
 _COMPONENTS = "#/components/schemas/"
-_ERROR = {"application/json": {"schema": {"$ref": f"{_COMPONENTS}Error"}}}
+_METHODS = frozenset({"get", "put", "post", "delete", "patch"})
 
 
 class ErrorSerializer(serializers.Serializer[Any]):
@@ -56,25 +50,12 @@ def one_spelling(endpoints: list[Endpoint], **kwargs: Any) -> list[Endpoint]:
     ]
 
 
-def operations(schema: Schema) -> Iterator[Schema]:
-    """Yield every operation of a document."""
+def operations(schema: Schema) -> Iterator[tuple[str, Schema]]:
+    """Yield every operation of a document, with its method."""
     for item in schema["paths"].values():
         for method, operation in item.items():
-            if method in ("get", "put", "post", "delete", "patch"):
-                yield operation
-
-
-def common_errors(result: Schema, **kwargs: Any) -> Schema:
-    """Document COMMON_ERRORS at every operation that asks for a key, in the form of its 401."""
-    for operation in operations(result):
-        if not operation.get("security"):
-            continue
-        answers = operation["responses"]
-        content = answers.get("401", {}).get("content", _ERROR)
-        for code, description in COMMON_ERRORS.items():
-            answers.setdefault(code, {"content": content, "description": description})
-        operation["responses"] = dict(sorted(answers.items()))
-    return result
+            if method in _METHODS:
+                yield method, operation
 
 
 def whole_bodies(result: Schema, **kwargs: Any) -> Schema:
@@ -83,7 +64,7 @@ def whole_bodies(result: Schema, **kwargs: Any) -> Schema:
     And give its examples to every content type that it may have.
     """
     components: Schema = result["components"]["schemas"]
-    for operation in operations(result):
+    for _, operation in operations(result):
         body = operation.get("requestBody", {})
         content: Schema = body.get("content", {})
         examples = next((one["examples"] for one in content.values() if "examples" in one), None)
@@ -105,7 +86,7 @@ def merge_patches(result: Schema, **kwargs: Any) -> Schema:
     components: Schema = result["components"]["schemas"]
     waiting = [
         body["schema"]["$ref"].removeprefix(_COMPONENTS)
-        for operation in operations(result)
+        for _, operation in operations(result)
         for media_type, body in operation.get("requestBody", {}).get("content", {}).items()
         if media_type == MERGE_PATCH and "$ref" in body["schema"]
     ]

@@ -9,13 +9,16 @@ from django.views.decorators.csrf import csrf_exempt
 
 from apps.core.errors import envelope
 from apps.core.health import readiness
+from apps.core.routing import read_only
 
 
+@read_only
 def healthz(request: HttpRequest) -> JsonResponse:
     """The process is alive."""
     return JsonResponse({"status": "ok"})
 
 
+@read_only
 def readyz(request: HttpRequest) -> JsonResponse:
     """The process can take work: 200, else 503 and what is wrong."""
     checks = readiness()
@@ -32,6 +35,7 @@ ICON = (
 )
 
 
+@read_only
 def favicon(request: HttpRequest) -> HttpResponse:
     """A small waveform."""
     return HttpResponse(

@@ -10,6 +10,7 @@ from django.http import HttpRequest, HttpResponse
 from prometheus_client import CONTENT_TYPE_LATEST, Counter, Gauge, Histogram, generate_latest
 
 from apps.calls.entries import CallBegan, CallFinished, Entry, Happened, TurnTaken
+from apps.core.routing import read_only
 
 LAG_EVERY_S = 0.02
 
@@ -52,6 +53,7 @@ def entries_count(entries: Sequence[Entry]) -> None:
                     ANSWER_SECONDS.observe(sum(stages.values()) / 1_000)
 
 
+@read_only
 def metrics(request: HttpRequest) -> HttpResponse:
     """Answer Prometheus. Numbers of this process alone; no names, no ids."""
     return HttpResponse(generate_latest(), content_type=CONTENT_TYPE_LATEST)

@@ -155,6 +155,7 @@ def test_since_counts_and_until_does_not(api: APIClient, log: list[AuditEntry]) 
     [
         ({"since": "yesterday"}, "since"),
         ({"until": "7"}, "until"),
+        ({"until": ""}, "until"),
         ({"action": "\x00"}, "action"),
         ({"target_id": "x" * 65}, "target_id"),
         ({"page_size": "0"}, "page_size"),

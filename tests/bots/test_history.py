@@ -216,6 +216,13 @@ def test_a_grace_out_of_range_is_named(api: APIClient, grace: Any) -> None:
     assert "grace_seconds" in answer.json()["fields"]
 
 
+@pytest.mark.parametrize("body", ["null", "[]", "0", "false", '""'])
+def test_a_rotation_takes_an_object_or_nothing(api: APIClient, body: str) -> None:
+    url = f"{URL}/{made(api)['id']}/rotate-token"
+    assert api.post(url, body, content_type="application/json").status_code == 400
+    assert api.post(url).status_code == 200
+
+
 # --- who did it ---------------------------------------------------------------------------------
 
 

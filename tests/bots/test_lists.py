@@ -109,6 +109,7 @@ def test_a_row_that_arrives_moves_no_page(api: APIClient) -> None:
         ({"provider": "nobody"}, "provider"),
         ({"search": "a\0b"}, "search"),
         ({"metadata.a": "x" * 201}, "metadata.a"),
+        ({"metadata.a\0b": "x"}, "metadata.a\0b"),
         ({"cursor": "nonsense"}, "cursor"),
         ({"cursor": ""}, "cursor"),
         ({"page_size": "0"}, "page_size"),

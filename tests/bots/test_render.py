@@ -116,6 +116,7 @@ def test_a_value_of_the_wrong_type_is_a_warning(api: APIClient, bot: str) -> Non
     [
         ({"from": "0301234"}, "from"),
         ({"to": "+49 30"}, "to"),
+        ({"to": "+49\u0663"}, "to"),
         ({"variables": "guest"}, "variables"),
         ({"variables": "[]"}, "variables"),
         ({"variables": '{"a b": "x"}'}, "variables.a b"),

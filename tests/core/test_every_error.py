@@ -51,6 +51,7 @@ REQUESTS: dict[str, dict[str, Any]] = {
     "unsupported method": {"method": "TRACE"},
     "unknown method": {"method": "BREW"},
     "delete": {"method": "DELETE"},
+    "options": {"method": "OPTIONS"},
     "html": {"method": "GET", "headers": {"accept": "text/html"}},
     "form": {"method": "POST", **FORM},
     "form to replace": {"method": "PUT", **FORM},
@@ -82,7 +83,7 @@ def _is_enveloped(answer: Any, path: str) -> bool:
 
 
 def _asked(api: APIClient, path: str, name: str) -> Any:
-    client = Client(raise_request_exception=False)
+    client = Client(enforce_csrf_checks=True, raise_request_exception=False)
     client.defaults.update(api.defaults)
     return client.generic(path=path, **REQUESTS[name])
 
@@ -115,6 +116,15 @@ def test_every_error_has_the_envelope(api: APIClient, name: str) -> None:
 )
 def test_the_walk_meets_what_it_is_about(api: APIClient, name: str, code: int) -> None:
     assert _asked(api, "/twilio-config", name).status_code == code
+
+
+@pytest.mark.parametrize("path", ["/healthz", "/readyz", "/metrics", "/schema", "/docs", "/"])
+def test_what_is_only_read_answers_a_post_without_a_token_as_no_method(
+    api: APIClient, path: str
+) -> None:
+    answer = _asked(api, path, "form")
+    assert answer.status_code == 405
+    assert _is_enveloped(answer, path)
 
 
 def test_every_view_passes_the_limits_and_the_gate() -> None:

@@ -4,29 +4,44 @@
 // Fails at an operation that no step has brought to succeed.
 
 import assert from "node:assert/strict";
+import { randomUUID } from "node:crypto";
 import { readFileSync } from "node:fs";
 import createClient, { type Client, type Middleware } from "openapi-fetch";
 import type { components, paths } from "./api.js";
 
 type Api = Client<paths>;
 type Body = components["schemas"]["TwilioConfigBodyRequest"];
+type TheirBody = components["schemas"]["DailyBotsBodyRequest"];
+type PageQuery = { name: string; page_size: number; cursor?: string };
 type Document = { paths: Record<string, Record<string, { operationId: string }>> };
 
 // Operations that no client can bring to succeed here, each with the reason.
 const NOT_CALLED: Record<string, string> = {};
 
-const body = (name: string, voice = "heart"): Body => ({
+const body = (name: string, voice = "heart", prompt = "You are the front desk."): Body => ({
   name,
-  config: {
-    llm: { prompt: "You are the front desk." },
-    tts: { provider: "local", voice },
-  },
+  config: { llm: { prompt }, tts: { provider: "local", voice } },
 });
+
+const theirBody = (prompt: string): TheirBody => ({
+  bot_profile: "twilio_ws_voice_2024_09",
+  services: { llm: "openai", tts: "cartesia" },
+  config: [
+    {
+      service: "llm",
+      options: [{ name: "initial_messages", value: [{ role: "system", content: prompt }] }],
+    },
+  ],
+});
+
+const made = async (api: Api, whole: Body) =>
+  answered(await api.POST("/twilio-config", { body: whole }), 201);
+
+const bearing = (key: string) => ({ headers: { Authorization: `Bearer ${key}` } });
 
 // Create, list, read, patch, replace, delete; and what the API refuses on the way.
 async function configs(api: Api): Promise<void> {
-  const made = await api.POST("/twilio-config", { body: body("Front desk") });
-  const config = answered(made, 201);
+  const config = await made(api, body("Front desk"));
   assert.equal(config.version, 1);
   assert.match(config.twiml, /<Connect /);
 
@@ -69,9 +84,175 @@ async function refusals(api: Api): Promise<void> {
   assert.match(bad.fields["config.tts.voice"]?.[0] ?? "", /^Unknown voice/);
   assert.ok(bad.request_id);
 
-  const headers = { Authorization: "Bearer bc_no_key" };
-  const denied = refused(await api.GET("/twilio-config", { headers }), 401);
+  const denied = refused(await api.GET("/twilio-config", bearing("bc_no_key")), 401);
   assert.equal(denied.error, "authentication-error");
+}
+
+// A draft that is published, an older version that is restored, and the history of both.
+async function versions(api: Api): Promise<void> {
+  const { id } = await made(api, body("Versions"));
+  const numbered = (number: number) => ({ params: { path: { id, number } } });
+  const drafts = { path: { id }, query: { draft: true } };
+  const patched = await api.PATCH("/twilio-config/{id}", {
+    params: drafts,
+    headers: { "Content-Type": "application/merge-patch+json" },
+    body: { name: "Draft" },
+  });
+  const draft = answered(patched, 200);
+  assert.deepEqual([draft.version, draft.status, draft.published_version], [2, "draft", 1]);
+  const standing = await api.GET("/twilio-config/{id}", { params: { path: { id } } });
+  assert.equal(answered(standing, 200).name, "Versions");
+  const latest = await api.GET("/twilio-config/{id}", { params: drafts });
+  assert.equal(answered(latest, 200).name, "Draft");
+
+  const publish = (number: number) =>
+    api.POST("/twilio-config/{id}/versions/{number}/publish", numbered(number));
+  assert.equal(answered(await publish(2), 200).published_version, 2);
+  assert.equal(refused(await publish(1), 409).error, "conflict-error");
+  const restored = await api.POST("/twilio-config/{id}/versions/{number}/restore", numbered(1));
+  const config = answered(restored, 201);
+  assert.deepEqual([config.name, config.version], ["Versions", 3]);
+
+  const history = await api.GET("/twilio-config/{id}/versions", { params: { path: { id } } });
+  const found = answered(history, 200).results;
+  assert.deepEqual(
+    found.map(({ number, status }) => [number, status]),
+    [
+      [3, "published"],
+      [2, "superseded"],
+      [1, "superseded"],
+    ],
+  );
+  assert.deepEqual(
+    found[0]?.changes.map(({ path }) => path),
+    ["name"],
+  );
+  const first = await api.GET("/twilio-config/{id}/versions/{number}", numbered(1));
+  assert.equal(answered(first, 200).content.name, "Versions");
+}
+
+// What a caller would get, before and after the stream's token is another one.
+async function rendered(api: Api): Promise<void> {
+  const whole = body("Rendered", "heart", "You speak to {{guest}}.");
+  whole.config.variables = { guest: { default: "a guest" } };
+  const config = await made(api, whole);
+  const path = { id: config.id };
+  const query = { from: "+4930123456", variables: JSON.stringify({ guest: "Ann" }) };
+  const asked = await api.GET("/twilio-config/{id}/render", { params: { path, query } });
+  const shown = answered(asked, 200);
+  assert.equal(shown.config.llm.prompt, "You speak to Ann.");
+  assert.equal(shown.variables["guest"]?.source, "given");
+
+  const rotated = await api.POST("/twilio-config/{id}/rotate-token", {
+    params: { path },
+    body: { grace_seconds: 0 },
+  });
+  assert.notEqual(answered(rotated, 200).twiml, config.twiml);
+}
+
+// A POST that is sent again with its Idempotency-Key makes nothing more.
+async function once(api: Api): Promise<void> {
+  const name = `Once ${randomUUID()}`;
+  const params = { header: { "Idempotency-Key": randomUUID() } };
+  const create = (whole: Body) => api.POST("/twilio-config", { params, body: whole });
+  const first = await create(body(name));
+  const second = await create(body(name));
+  assert.deepEqual(answered(first, 201), answered(second, 201));
+  assert.equal(first.response.headers.get("Idempotency-Replayed"), null);
+  assert.equal(second.response.headers.get("Idempotency-Replayed"), "true");
+  const named = await api.GET("/twilio-config", { params: { query: { name } } });
+  assert.equal(answered(named, 200).results.length, 1);
+  assert.equal(refused(await create(body("Another")), 422).error, "unprocessable-error");
+}
+
+// A list from end to end, by the cursor of each page's next.
+async function pages(api: Api): Promise<void> {
+  const name = `Page ${randomUUID()}`;
+  const ids: string[] = [];
+  for (let count = 0; count < 3; count += 1) ids.unshift((await made(api, body(name))).id);
+  const found: string[] = [];
+  let cursor: string | null = null;
+  do {
+    const query: PageQuery = { name, page_size: 2, ...(cursor === null ? {} : { cursor }) };
+    const page = answered(await api.GET("/twilio-config", { params: { query } }), 200);
+    found.push(...page.results.map(({ id }) => id));
+    cursor = page.next && new URL(page.next).searchParams.get("cursor");
+  } while (cursor !== null);
+  assert.deepEqual(found, ids);
+  const bad = await api.GET("/twilio-config", { params: { query: { cursor: "none" } } });
+  assert.ok(refused(bad, 400).fields["cursor"]);
+}
+
+// A key of one scope; its successor, which works beside it; and the end of both.
+async function keys(api: Api): Promise<void> {
+  const wanted = { name: "reports", scopes: ["calls:read" as const] };
+  const key = answered(await api.POST("/api-keys", { body: wanted }), 201);
+  const page = answered(await api.GET("/api-keys"), 200);
+  assert.ok(page.results.some(({ id }) => id === key.id));
+
+  const lacking = refused(await api.GET("/twilio-config", bearing(key.key)), 403);
+  assert.equal(lacking.error, "forbidden-error");
+  assert.match(lacking.info, /configs:read/);
+
+  const rotated = await api.POST("/api-keys/{id}/rotate", {
+    params: { path: { id: key.id } },
+    body: { grace_seconds: 3600 },
+  });
+  const successor = answered(rotated, 201);
+  for (const either of [key, successor])
+    answered(await api.GET("/calls", bearing(either.key)), 200);
+  const old = await api.GET("/api-keys/{id}", { params: { path: { id: key.id } } });
+  assert.ok(answered(old, 200).expires_at);
+  assert.equal(answered(old, 200).revoked_at, null);
+
+  for (const { id } of [key, successor]) {
+    const revoked = await api.DELETE("/api-keys/{id}", { params: { path: { id } } });
+    assert.equal(revoked.response.status, 204);
+  }
+  refused(await api.GET("/calls", bearing(key.key)), 401);
+  const query = { action: "api_key.rotate", target_id: key.id, since: key.created_at };
+  const told = answered(await api.GET("/audit-log", { params: { query } }), 200).results;
+  assert.deepEqual(
+    told.map(({ after }) => after["successor"]),
+    [successor.id],
+  );
+}
+
+// A vendor's key, written and forgotten. Nobody can be asked about this vendor's for free.
+async function credentials(api: Api): Promise<void> {
+  const named = { params: { path: { provider: "rime" } } };
+  const secret = { api_key: "not-a-key-of-abcd" };
+  const put = await api.PUT("/credentials/{provider}", { ...named, body: secret });
+  assert.equal(answered(put, 200).last4, "…abcd");
+  const listed = answered(await api.GET("/credentials"), 200);
+  assert.ok(listed.results.some(({ provider }) => provider === "rime"));
+  assert.equal(answered(await api.GET("/credentials/{provider}", named), 200).provider, "rime");
+  const tested = answered(await api.POST("/credentials/{provider}/test", named), 200);
+  assert.deepEqual([tested.ok, tested.reason], [null, "untestable"]);
+  const deleted = await api.DELETE("/credentials/{provider}", named);
+  assert.equal(deleted.response.status, 204);
+  const gone = await api.GET("/credentials/{provider}", named);
+  assert.equal(refused(gone, 404).error, "not-found-error");
+}
+
+// The same bots in Daily Bots' form, with its own error.
+async function dailyBots(api: Api): Promise<void> {
+  const create = (whole: TheirBody) => api.POST("/v1/twilio-config", { body: whole });
+  const bot = answered(await create(theirBody("Answer.")), 200);
+  assert.match(bot.twiml, /<Connect /);
+  const one = { params: { path: { id: bot.id } } };
+  assert.deepEqual(answered(await api.GET("/v1/twilio-config/{id}", one), 200), bot);
+  const every = answered(await api.GET("/v1/twilio-config"), 200);
+  assert.ok(every.data.some(({ id }) => id === bot.id));
+  const updated = await api.POST("/v1/twilio-config/{id}", { ...one, body: theirBody("Ask.") });
+  assert.notDeepEqual(answered(updated, 200).config, bot.config);
+
+  const voiceless = refused(await create({ ...theirBody(""), services: { llm: "openai" } }), 400);
+  assert.match(voiceless.info, /services\.tts/);
+  const deleted = await api.DELETE("/v1/twilio-config/{id}", one);
+  assert.equal(answered(deleted, 200).deleted, true);
+  const missing = await api.GET("/v1/twilio-config/{id}", one);
+  assert.equal(refused(missing, 404).error, "not-found-error");
 }
 
 // The call that was made before this ran, with its words.
@@ -88,7 +269,10 @@ async function providers(api: Api): Promise<void> {
   assert.ok(results.some((found) => found.kind === "tts" && found.name === "local"));
 }
 
-const STEPS = [configs, refusals, calls, providers];
+const STEPS = [
+  ...[configs, refusals, versions, rendered, once, pages],
+  ...[keys, credentials, dailyBots, calls, providers],
+];
 
 type Answer<Data, Failure> = { data?: Data; error?: Failure; response: Response };
 
