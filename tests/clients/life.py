@@ -138,14 +138,12 @@ def configs(client: Client) -> None:
     assert changed.config.turns
     assert changed.config.turns.stop_secs == 0.5
 
-    whole = body("Night desk")
-    replaced = twilio_config_replace.sync_detailed(
-        config.id, client=client, body=whole, if_match=patched.headers["ETag"]
+    replace = partial(
+        twilio_config_replace.sync_detailed, config.id, client=client, body=body("Night desk")
     )
+    replaced = replace(if_match=patched.headers["ETag"])
     assert typed(replaced, 200, TwilioConfig).name == "Night desk"
-    stale = twilio_config_replace.sync_detailed(
-        config.id, client=client, body=whole, if_match=first
-    )
+    stale = replace(if_match=first)
     assert typed(stale, 412, Error).error == "precondition-failed-error"
 
     deleted = twilio_config_delete.sync_detailed(config.id, client=client)
