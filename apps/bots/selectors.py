@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from django.conf import settings
+from django.db import connection
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
@@ -44,9 +45,42 @@ def twilio_configs_listed(account: Account) -> QuerySet[TwilioConfig]:
     return _LISTED.filter(account=account)
 
 
+# The same of one bot, written out: the request that scripts send most. The ORM takes 0.3 ms more
+# to lay out this join than the database takes to answer it.
+_ONE = f"""
+    SELECT config.id, config.account_id, config.current_id, config.latest_number,
+           config.stream_token, config.created_at, config.updated_at,
+           version.number AS shown_number, version.document AS shown_document,
+           version.is_draft AS shown_is_draft
+    FROM {TwilioConfig._meta.db_table} AS config
+    LEFT JOIN {TwilioConfigVersion._meta.db_table} AS version ON version.id = config.current_id
+    WHERE config.account_id = %s AND config.id = %s AND config.deleted_at IS NULL
+"""
+_DOCUMENT: Any = TwilioConfigVersion._meta.get_field("document")
+_ID: Any = TwilioConfig._meta.get_field("id")
+
+
 def twilio_config_get(account: Account, config_id: uuid.UUID) -> TwilioConfig:
-    """One of the account's live bots. Raises TwilioConfig.DoesNotExist."""
-    return _LISTED.get(account=account, pk=config_id)
+    """One of the account's live bots, as lists show it. Raises TwilioConfig.DoesNotExist."""
+    asked = [_ID.get_db_prep_value(found, connection) for found in (account.pk, config_id)]
+    config: Any = next(iter(TwilioConfig.objects.raw(_ONE, asked)), None)
+    if config is None:
+        raise TwilioConfig.DoesNotExist
+    if config.current_id is not None:
+        document = _DOCUMENT.from_db_value(config.shown_document, None, connection)
+        config.current = TwilioConfigVersion.from_db(
+            config._state.db,
+            ("id", "config_id", "number", "document", "is_draft"),
+            (
+                config.current_id,
+                config.pk,
+                config.shown_number,
+                document,
+                bool(config.shown_is_draft),
+            ),
+        )
+    found: TwilioConfig = config
+    return found
 
 
 # Ciphertext that most readers do not need.

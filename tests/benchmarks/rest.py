@@ -114,7 +114,7 @@ async def run(server: Server, account: Mapping[str, str], options: Any) -> dict[
     headers = {"Authorization": f"Bearer {key}"}
     bot = request(server, "POST", "/twilio-config", key=key, body=BODY)
     clients = [await Client(server.port, headers).open() for _ in range(CONNECTIONS)]
-    statements = (await clients[0].get(f"/record/{bot['id']}")).decode().splitlines()
+    statements = json.loads(await clients[0].get(f"/record/{bot['id']}"))["statements"]
     one = await alternate(
         clients,
         {"api": f"/twilio-config/{bot['id']}", "bare": f"/bare/{bot['id']}"},

@@ -40,7 +40,7 @@ _ENDS = ("BEGIN", "COMMIT", "SAVEPOINT", "RELEASE")
 _RECORDED: dict[str, tuple[list[str], bytes]] = {}
 
 
-def record(request: HttpRequest, id: str) -> HttpResponse:
+def record(request: HttpRequest, id: str) -> JsonResponse:
     """Ask the API once, and keep what it ran and answered. The key comes with the request."""
     client = APIClient(headers={"authorization": request.headers["Authorization"]})
     url = f"/twilio-config/{id}"
@@ -49,7 +49,7 @@ def record(request: HttpRequest, id: str) -> HttpResponse:
         answer = client.get(url)
     statements = [query["sql"] for query in seen.captured_queries]
     _RECORDED[id] = statements, answer.content
-    return HttpResponse("\n".join(statements))
+    return JsonResponse({"statements": statements})
 
 
 def bare(request: HttpRequest, id: str) -> HttpResponse:
