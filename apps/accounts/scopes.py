@@ -1,4 +1,4 @@
-"""What an API key may do, and what a role in an account may."""
+"""What an API key may do."""
 
 from __future__ import annotations
 
@@ -17,13 +17,6 @@ DEFAULT_SCOPES: Final = ("configs:read", "configs:write", "calls:read", "calls:w
 HOLDS: Final[Mapping[str, frozenset[str]]] = {
     scope: frozenset((scope, scope.replace(":write", ":read"))) for scope in SCOPES
 } | {ADMIN: frozenset(SCOPES)}
-
-ROLE_SCOPES: Final[Mapping[str, tuple[str, ...]]] = {
-    "owner": SCOPES,
-    "admin": SCOPES,
-    "operator": ("configs:read", "calls:read", "calls:write"),
-    "viewer": ("configs:read", "calls:read"),
-}
 
 
 def scopes_allow(scopes: Iterable[str], needed: str) -> bool:

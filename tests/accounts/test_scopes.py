@@ -15,11 +15,10 @@ from rest_framework.test import APIClient, APIRequestFactory
 from rest_framework.views import APIView
 
 from apps.accounts.audit import Actor
-from apps.accounts.models import Account, ApiKey, Membership
+from apps.accounts.models import Account, ApiKey
 from apps.accounts.permissions import HasScope
 from apps.accounts.scopes import (
     HOLDS,
-    ROLE_SCOPES,
     SCOPES,
     scopes_allow,
     scopes_are_valid,
@@ -60,13 +59,6 @@ def test_scopes_have_one_order() -> None:
 def test_what_is_no_list_of_scopes_is_refused(value: Any) -> None:
     with pytest.raises(ValidationError):
         scopes_are_valid(value)
-
-
-def test_every_role_has_its_scopes() -> None:
-    assert ROLE_SCOPES.keys() == set(Membership.Role.values)
-    assert set(ROLE_SCOPES["viewer"]) == {"configs:read", "calls:read"}
-    assert set(ROLE_SCOPES["operator"]) == {"configs:read", "calls:read", "calls:write"}
-    assert ROLE_SCOPES["owner"] == ROLE_SCOPES["admin"] == SCOPES
 
 
 def test_a_key_that_says_nothing_makes_no_keys(account: Account) -> None:
