@@ -109,12 +109,25 @@ def _dailybots_read(body: Body, before: TwilioConfigVersion | None) -> Draft:
 
 def _still_kept(document: Document, before: TwilioConfigVersion) -> dict[str, Any]:
     """What stays of an earlier Daily Bots body; options of a provider go with the provider."""
+    kept = _kept_of(before)
     options = {
         slot: found
-        for slot, found in before.kept.get("options", {}).items()
+        for slot, found in kept.get("options", {}).items()
         if slot not in _SLOTS or document[slot]["provider"] == before.document[slot]["provider"]
     }
-    return {**before.kept, **({"options": options} if "options" in before.kept else {})}
+    return {**kept, **({"options": options} if "options" in kept else {})}
+
+
+def _kept_of(version: TwilioConfigVersion) -> dict[str, Any]:
+    """Return what a version keeps. One of their form has it in its body, even one from before
+    anything was kept beside it."""
+    kept: dict[str, Any] = version.kept
+    if kept or version.face != TwilioConfigVersion.Face.DAILYBOTS:
+        return kept
+    try:
+        return dailybots.native_from(version.body)[1].stored()
+    except serializers.ValidationError:
+        return kept
 
 
 def _draft(face: str, body: Body, native: Body) -> Draft:

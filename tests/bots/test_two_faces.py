@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.db import connection
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rest_framework.serializers import ValidationError
@@ -17,6 +18,7 @@ from apps.accounts.models import Account
 from apps.bots.dailybots_form import body_of
 from apps.bots.document import draft_read
 from apps.bots.models import TwilioConfig, TwilioConfigVersion
+from apps.core.crypto import encrypt
 from tests.conftest import BODY, ApiFor
 
 NATIVE, THEIRS = "/twilio-config", "/v1/twilio-config"
@@ -152,6 +154,16 @@ def test_what_their_body_had_beyond_ours_outlives_a_change_on_our_face(api: APIC
     assert options["vad", "params"]["y"] == 2
     assert options["stt", "language"] == "de"
     assert found["webhook_tools"]["get_weather"]["url"] == "https://tools.example.com/weather"
+
+
+def test_a_version_from_before_anything_was_kept_loses_nothing_either(api: APIClient) -> None:
+    bot = made(api, RICH)
+    with connection.cursor() as cursor:
+        cursor.execute("UPDATE bots_twilioconfigversion SET kept = %s", [encrypt("{}")])
+    assert api.patch(f"{NATIVE}/{bot['id']}", {"name": "Ours"}).status_code == 200
+    found = api.get(f"{THEIRS}/{bot['id']}").json()
+    assert found["dialin_settings"] == RICH["dialin_settings"]
+    assert found["something_new"] is True
 
 
 def test_what_only_our_face_can_say_outlives_a_change_on_theirs(api: APIClient) -> None:
