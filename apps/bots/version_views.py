@@ -60,11 +60,11 @@ class VersionViewSet(ConfigErrors, viewsets.GenericViewSet[TwilioConfigVersion])
 
     @schema.PUBLISH
     def publish(self, request: Request, id: uuid.UUID, number: int) -> Response:
-        return config_answer(config_publish(write_of(request, id), number))
+        return config_answer(config_publish(write_of(request, id, may_draft=False), number))
 
     @schema.RESTORE
     def restore(self, request: Request, id: uuid.UUID, number: int) -> Response:
-        written = config_restore(write_of(request, id), number)
+        written = config_restore(write_of(request, id, may_draft=False), number)
         return config_answer(written, code=status.HTTP_201_CREATED)
 
     def _config(self, request: Request, id: uuid.UUID) -> TwilioConfig:

@@ -119,7 +119,7 @@ class TwilioConfigViewSet(ConfigErrors, viewsets.GenericViewSet[TwilioConfig]):
         return config_answer(config_patch(write_of(request, id), body_of(request)))
 
     def destroy(self, request: Request, id: uuid.UUID) -> Response:
-        config_delete(write_of(request, id))
+        config_delete(write_of(request, id, may_draft=False))
         return Response(status=status.HTTP_204_NO_CONTENT)
 
 
@@ -155,7 +155,9 @@ class RotateTokenView(ConfigErrors, APIView):
         form = RotateSerializer(data=request.data)
         form.is_valid(raise_exception=True)
         grace_s = form.validated_data["grace_seconds"]
-        return config_answer(config_token_rotate(write_of(request, id), grace_s=grace_s))
+        return config_answer(
+            config_token_rotate(write_of(request, id, may_draft=False), grace_s=grace_s)
+        )
 
 
 @schema.PROVIDERS
@@ -184,14 +186,14 @@ def draft_asked(request: Request) -> bool:
     return asked == "true"
 
 
-def write_of(request: Request, id: uuid.UUID) -> Write:
+def write_of(request: Request, id: uuid.UUID, *, may_draft: bool = True) -> Write:
     """Return what the request wants written, and under which condition."""
     return Write(
         account=account_of(request),
         config_id=id,
         actor=actor_of(request),
         guard=guard_of(request),
-        publish=not draft_asked(request),
+        publish=not (may_draft and draft_asked(request)),
     )
 
 
