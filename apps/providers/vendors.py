@@ -38,22 +38,36 @@ _SPEECH = (
 )
 
 
-# What vendors list as of late 2026, for choosing from; another name is passed on, with a warning.
+# For choosing from; another name is passed on, with a warning. Sources, read in November 2026:
+# developers.deepgram.com/docs/model, docs.gladia.io (models), docs.cartesia.ai (TTS models),
+# elevenlabs.io/docs/overview/models, ai.google.dev/gemini-api/docs/models, AssemblyAI's Python SDK
+# (SpeechModel), OpenAI's agents SDK (OpenAIRealtimeModels), and client libraries' lists of OpenAI's
+# and Anthropic's names.
 _MODELS: Mapping[tuple[Kind, str], tuple[str, ...]] = {
     ("stt", "deepgram"): (
-        ("nova-3", "nova-2", "nova-2-general", "nova-2-phonecall") + ("flux-general-en",)
+        ("nova-3", "nova-2", "nova-2-general", "nova-2-phonecall")
+        + ("flux-general-en", "flux-general-multi")
     ),
     ("stt", "assemblyai"): ("universal-streaming-english", "universal-streaming-multilingual"),
     ("stt", "gladia"): ("solaria-1",),
     ("llm", "openai"): (
-        ("gpt-5", "gpt-5-mini", "gpt-5-nano", "gpt-4.1", "gpt-4.1-mini", "gpt-4.1-nano")
-        + ("gpt-4o", "gpt-4o-mini")
+        ("gpt-5.1", "gpt-5", "gpt-5-mini", "gpt-5-nano", "gpt-4.1", "gpt-4.1-mini")
+        + ("gpt-4.1-nano", "gpt-4o", "gpt-4o-mini")
     ),
-    ("llm", "anthropic"): ("claude-haiku-4-5", "claude-sonnet-4-5", "claude-opus-4-5"),
-    ("llm", "gemini"): ("gemini-2.5-flash", "gemini-2.5-flash-lite", "gemini-2.5-pro"),
-    ("llm", "openai_realtime"): ("gpt-realtime", "gpt-realtime-mini"),
-    ("tts", "cartesia"): ("sonic-3", "sonic-2", "sonic-turbo"),
-    ("tts", "elevenlabs"): ("eleven_flash_v2_5", "eleven_turbo_v2_5", "eleven_multilingual_v2"),
+    ("llm", "anthropic"): (
+        ("claude-haiku-4-5", "claude-sonnet-4-5", "claude-sonnet-4-6")
+        + ("claude-opus-4-5", "claude-opus-4-6")
+    ),
+    ("llm", "gemini"): (
+        ("gemini-3.5-flash", "gemini-3.1-flash-lite", "gemini-2.5-flash")
+        + ("gemini-2.5-flash-lite", "gemini-2.5-pro")
+    ),
+    ("llm", "openai_realtime"): ("gpt-realtime", "gpt-realtime-1.5", "gpt-realtime-mini"),
+    ("tts", "cartesia"): ("sonic-3.5", "sonic-3", "sonic-2", "sonic-turbo"),
+    ("tts", "elevenlabs"): (
+        ("eleven_flash_v2_5", "eleven_flash_v2", "eleven_turbo_v2_5")
+        + ("eleven_multilingual_v2", "eleven_v3")
+    ),
     ("tts", "openai_tts"): ("gpt-4o-mini-tts", "tts-1", "tts-1-hd"),
 }
 # Daily Bots' documented default; others leave the choice to the vendor.
