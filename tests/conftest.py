@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Protocol
 
+import hypothesis
 import pytest
 from django.db import connection
 from pytest_django import Settings
@@ -16,6 +17,12 @@ from apps.accounts.services import account_create, api_key_create
 from apps.bots.document import draft_read
 from apps.bots.models import TwilioConfig
 from apps.bots.services import config_create
+
+# How long a made-up example takes says something of the machine, nothing of the code.
+hypothesis.settings.register_profile(
+    "suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow]
+)
+hypothesis.settings.load_profile("suite")
 
 
 class ApiFor(Protocol):

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from django.db import connection
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from rest_framework.serializers import ValidationError
 from rest_framework.test import APIClient
@@ -264,7 +264,6 @@ NATIVE_BODY = members(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(NATIVE_BODY)
 def test_any_native_bot_is_the_same_after_a_way_through_their_form(body: Any) -> None:
     document = draft_read(body).document
@@ -301,7 +300,7 @@ def mutated(base: Any, path: list[Any], value: Any) -> Any:
     return found
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(max_examples=300)
 @given(
     st.sampled_from([PLAIN, RICH]),
     MEMBERS,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from apps.core.changes import ABSENT, Change, changes
@@ -35,8 +35,6 @@ def test_it_names_the_path_and_both_values(before: Any, after: Any, found: list[
     assert list(changes(before, after)) == found
 
 
-# Made-up trees take their time on a busy machine, which is no fault of the code.
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None)
 @given(st.dictionaries(NAME, VALUE))
 def test_a_value_does_not_differ_from_itself(value: Any) -> None:
     assert not list(changes(value, value))
