@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from typing import Any
 
 from django.conf import settings
@@ -15,6 +15,8 @@ from apps.core.changes import ABSENT, changes
 from apps.providers import registry
 from apps.providers.base import Declaration, Kind
 
+# What a version has that brings none.
+NO_SECRETS: Mapping[str, Any] = {"api_keys": {}, "tool_headers": {}}
 PUBLISHED, DRAFT, SUPERSEDED = "published", "draft", "superseded"
 
 
@@ -88,7 +90,7 @@ def _changes(
         }
         for change in changes(old, native_of(after.document))
     ]
-    secrets = changes(before.secrets if before else {}, after.secrets)
+    secrets = changes(before.secrets if before else NO_SECRETS, after.secrets)
     return [
         *found,
         *({"path": change.path, "before": None, "after": None} for change in secrets),

@@ -69,6 +69,18 @@ def test_a_change_of_a_secret_is_said_and_not_shown(api: APIClient) -> None:
     assert b"-key" not in answer.content
 
 
+@pytest.mark.parametrize(
+    ("keys", "said"), [({}, []), ({"openai": "plain-key"}, ["api_keys.openai"])]
+)
+def test_a_first_version_says_which_secrets_it_brings_and_no_others(
+    api: APIClient, keys: dict[str, str], said: list[str]
+) -> None:
+    bot = made(api, api_keys=keys)
+    first = api.get(f"{URL}/{bot['id']}/versions/1").json()
+    paths = [change["path"] for change in first["changes"]]
+    assert [path for path in paths if path.startswith(("api_keys", "tool_headers"))] == said
+
+
 def test_history_comes_in_pages_at_a_constant_cost(
     api: APIClient, django_assert_num_queries: Any
 ) -> None:
