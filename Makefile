@@ -60,8 +60,8 @@ $(BIN)/botsconfig: Makefile $(UV)
 
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 lock: $(UV) ## resolve the dependencies anew (UPGRADE=1 takes the newest)
-	@$(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra local -o requirements.lock
-	@$(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra local --group dev -c requirements.lock -o requirements-dev.lock
+	@$(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra local --extra openai --extra anthropic -o requirements.lock
+	@$(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra local --extra openai --extra anthropic --extra aws --extra google --group dev -c requirements.lock -o requirements-dev.lock
 	@$(LOCK) $(if $(UPGRADE),--upgrade) --group clients -c requirements-dev.lock -o requirements-clients.lock
 	@grep -E '^uv==' requirements-dev.lock | sed 's/ .*//' > .venv/uv.in
 	@$(LOCK) .venv/uv.in -o requirements-uv.lock

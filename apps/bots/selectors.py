@@ -270,6 +270,7 @@ def service_settings(
         language=slot.get("language", ""),
         options=slot["options"],
         secrets={"api_key": key} if key else {},
+        base_url=settings.PROVIDER_API_URLS.get(slot["provider"], ""),
     )
 
 

@@ -20,7 +20,7 @@ from apps.bots.models import SpokenLine, TwilioConfigVersion
 from apps.bots.selectors import secrets_used, service_settings, spoken_lines_load
 from apps.bots.slots import declaration, slot_warning
 from apps.providers.base import ServiceSettings
-from apps.voice.ports import ProviderError, TextToSpeech
+from apps.voice.ports import ProviderError, TextToSpeech, sound_of
 from apps.voice.settings import LineName, Lines
 
 logger = logging.getLogger(__name__)
@@ -118,7 +118,7 @@ async def _speak(voice: TextToSpeech, text: str) -> bytes:
 async def _speak_once(voice: TextToSpeech, text: str) -> bytes:
     audio = bytearray()
     async with asyncio.timeout(PATIENCE_S):
-        async for piece in voice.speak(text):
+        async for piece in sound_of(voice, text):
             audio += piece
             if len(audio) > LONGEST_BYTES:
                 break

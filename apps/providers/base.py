@@ -10,6 +10,8 @@ from importlib.util import find_spec
 from typing import Any, Literal
 
 Kind = Literal["stt", "llm", "tts"]
+# What a vendor counts: tokens, characters, seconds of the stream, or seconds of speech.
+Billing = Literal["tokens", "characters", "stream", "speech", "nothing"]
 KINDS: tuple[Kind, ...] = ("stt", "llm", "tts")
 
 OptionType = Literal["string", "number", "integer", "boolean", "array", "object"]
@@ -143,6 +145,10 @@ class Declaration:
     factory: ``module:Class``, built with ``ServiceSettings``; empty where no adapter exists yet.
     warm_up: ``module:coroutine`` that loads what all calls share, at the server's start.
     test_only: exists only when test providers are enabled.
+    closed: for a vendor that has shut its service: what to use instead, as a sentence.
+    speaks: a language model that hears and speaks itself; its calls need no other ears and voice.
+    billing: what its bill counts. base_url: the vendor's origin. source: the documentation that
+    this was written from, with its date. limits: what it cannot do here, a sentence each.
     """
 
     kind: Kind
@@ -162,9 +168,17 @@ class Declaration:
     factory: str = ""
     warm_up: str = ""
     test_only: bool = False
+    closed: str = ""
+    speaks: bool = False
+    billing: Billing = "nothing"
+    base_url: str = ""
+    source: str = ""
+    limits: tuple[str, ...] = ()
 
     def missing(self) -> str:
         """Say what keeps this provider from taking calls on this server; empty if nothing does."""
+        if self.closed:
+            return self.closed
         if not self.factory:
             return f"This release has no adapter for {self.title}."
         absent = [module for module in self.modules if find_spec(module) is None]
@@ -186,7 +200,9 @@ class Declaration:
 class ServiceSettings:
     """One slot of one config version, checked: what a provider is built from.
 
-    options hold only declared names, in their declared types. secrets never leave the process.
+    options hold only declared names, in their declared types. secrets (``api_key``) never leave
+    the process but to the vendor. base_url: where the operator wants the vendor reached instead of
+    its own address; empty for that. patience_s: how long a vendor may be silent.
     """
 
     provider: str
@@ -195,3 +211,10 @@ class ServiceSettings:
     language: str = ""
     options: Mapping[str, Any] = field(default_factory=dict)
     secrets: Mapping[str, str] = field(default_factory=dict, repr=False)
+    base_url: str = ""
+    patience_s: float = 10.0
+
+    def url(self, own: str) -> str:
+        """Return the origin to ask: the operator's, else the vendor's ``own``. No slash at its
+        end."""
+        return (self.base_url or own).rstrip("/")

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from apps.voice.g711 import BYTES_PER_MS, SILENCE
-from apps.voice.ports import Clock, Line, Timer
+from apps.voice.ports import Clock, Line, Timer, WordAt
 
 FRAME_BYTES = 160  # 20 ms, the unit of telephony; shorter or ragged pieces stutter
 PIECE_S = 0.1
@@ -23,6 +23,8 @@ MARK_EVERY_MS = 200
 BUFFER_BYTES = 20_000 * BYTES_PER_MS
 # Messages not yet taken by the socket; beyond them sending waits rather than queues.
 BACKLOG = 20
+# How many letters a voice may pass over between two words that it tells the times of.
+LOOK_AHEAD = 60
 # How long after its computed end a last mark may take before it counts as lost.
 MARK_PATIENCE_S = 1.5
 
@@ -35,14 +37,28 @@ class Passage:
     start_ms: float
     end_ms: float
     complete: bool = False
+    words: list[tuple[float, int]] = field(default_factory=list)  # ends: ms of the talk, letters
+
+    def place(self, word: WordAt) -> None:
+        """Note where a word ends. One that the text does not hold (a number read out) is passed
+        over: the next that it does hold says where we are."""
+        reached = self.words[-1][1] if self.words else 0
+        found = self.text.find(word.word, reached)
+        # Far ahead it is another occurrence: "a" stands everywhere.
+        if word.word and 0 <= found <= reached + LOOK_AHEAD:
+            self.words.append((self.start_ms + word.end_ms, found + len(word.word)))
 
     def heard(self, position_ms: float) -> str:
         """Return the words heard when the talk has been played up to ``position_ms``.
 
-        Words are taken to be spread evenly over the passage's letters; half a word is not heard.
+        Where the voice told the words' times they count; else words are taken to be spread evenly
+        over the passage's letters. Half a word is not heard.
         """
         if self.complete and position_ms >= self.end_ms:
             return self.text
+        if self.words:
+            ended = [letters for ms, letters in self.words if ms <= position_ms]
+            return self.text[: self._through_punctuation(ended[-1])] if ended else ""
         # While its audio still comes in, its length is guessed: 65 ms a letter is slow speech.
         length = self.end_ms - self.start_ms
         if not self.complete:
@@ -53,6 +69,12 @@ class Passage:
         if reached >= len(self.text):
             return self.text
         return self.text[: self.text.rfind(" ", 0, reached + 1) + 1].rstrip()
+
+    def _through_punctuation(self, letters: int) -> int:
+        """A mark behind a word is heard with it."""
+        space = self.text.find(" ", letters)
+        rest = self.text[letters : space if space >= 0 else None]
+        return letters + len(rest) if not any(map(str.isalnum, rest)) else letters
 
 
 @dataclass(slots=True)
@@ -127,6 +149,11 @@ class Playout:
         self._break_passage()
         at = self.talk.written_ms
         self.talk.passages.append(Passage(text, at, at))
+
+    def word(self, word: WordAt) -> None:
+        """Say where a word of the open passage ends."""
+        if self.talk.passages:
+            self.talk.passages[-1].place(word)
 
     def end_passage(self) -> None:
         """The passage's audio is complete."""

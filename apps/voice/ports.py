@@ -6,8 +6,9 @@ Audio everywhere is G.711 mu-law, 8,000 Hz, mono, one byte per sample: 8 bytes a
 from __future__ import annotations
 
 from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any, Protocol
+from contextlib import aclosing
+from dataclasses import dataclass, field, fields
+from typing import Any, Protocol, runtime_checkable
 
 # --- time -------------------------------------------------------------------------------------
 
@@ -46,6 +47,21 @@ class ProviderError(Exception):
         self.retryable = retryable
 
 
+# --- connections ----------------------------------------------------------------------------------
+
+
+@runtime_checkable
+class Warmable(Protocol):
+    """A provider that can connect before it is needed. Optional for all three."""
+
+    async def warm(self) -> None:
+        """Connect ahead, while the phone still rings.
+
+        Called once at the most, before anything else, and cancelled if the call does not come. What
+        fails here is not raised: it fails again at its use, and is told there.
+        """
+
+
 # --- ears: speech to text -----------------------------------------------------------------------
 
 
@@ -73,7 +89,26 @@ class TranscriptionFailed:
     error: ProviderError
 
 
-TranscriptEvent = Partial | Final | TranscriptionFailed
+@dataclass(frozen=True, slots=True)
+class TurnEnded:
+    """The recogniser takes the caller to be done with this utterance, by the words it heard."""
+
+    utterance: int
+
+
+TranscriptEvent = Partial | Final | TranscriptionFailed | TurnEnded
+
+
+@runtime_checkable
+class Endpointing(Protocol):
+    """A transcriber whose own endpointing is better than silence alone. Optional.
+
+    endpoints: whether it sends ``TurnEnded``. Then an utterance ends with that, once the caller is
+    silent; silence alone ends it only after ``TurnSettings.patience_secs``.
+    """
+
+    @property
+    def endpoints(self) -> bool: ...
 
 
 class Transcriber(Protocol):
@@ -83,7 +118,9 @@ class Transcriber(Protocol):
     happens in threads or tasks that the transcriber owns and ends in ``aclose``. Order of calls:
     ``open``, then ``hear`` for every frame of the call, speech or not, with the utterance marks
     around the frames of speech. ``begin(n)`` comes ``start_secs`` or more after the true onset,
-    so a transcriber that works per utterance keeps at least 600 ms of audio before it.
+    so a transcriber that works per utterance keeps at least 600 ms of audio before it. Every
+    ``begin`` is followed by ``finish``, or by the next ``begin`` (the caller went on before the
+    words were there; the text of both may then come as one Final of the later utterance).
     """
 
     async def open(self, deliver: Callable[[TranscriptEvent], None]) -> None:
@@ -151,17 +188,41 @@ class TextDelta:
 
 @dataclass(frozen=True, slots=True)
 class Usage:
-    """What an answer cost, in the model's own tokens."""
+    """What an answer cost, in the model's own tokens.
+
+    prompt_tokens counts all that went in, completion_tokens all that came out. Of these,
+    cached_tokens went in from the vendor's cache, and the audio ones were sound.
+    cache_write_tokens went in and were written to the cache, where a vendor charges for that.
+    """
 
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int = 0
+    cache_write_tokens: int = 0
+    audio_prompt_tokens: int = 0
+    audio_completion_tokens: int = 0
+
+    def __add__(self, other: Usage) -> Usage:
+        return Usage(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Usage)))
 
 
-ModelEvent = TextDelta | ToolCall | Usage
+@dataclass(frozen=True, slots=True)
+class SpokenDelta:
+    """The next piece of an answer that the model speaks itself.
+
+    audio: mu-law 8 kHz, any length, may be empty. text: what is said, as far as it is known yet;
+    pieces of audio and text need not fit each other.
+    """
+
+    audio: bytes = field(default=b"", repr=False)
+    text: str = ""
+
+
+ModelEvent = TextDelta | SpokenDelta | ToolCall | Usage
 
 
 class LanguageModel(Protocol):
-    """Answers a history. One object per call."""
+    """Answers a history. One object per call; calls of ``reply`` do not overlap."""
 
     def reply(
         self, messages: Sequence[ChatMessage], tools: Sequence[Tool]
@@ -169,26 +230,64 @@ class LanguageModel(Protocol):
         """Stream the answer to the last message.
 
         An async generator: closing or cancelling it stops the vendor's work (and its bill).
-        Raises ProviderError, before or between events.
+        Usage comes once, last, where the vendor tells it. Raises ProviderError, before or between
+        events.
         """
 
     async def aclose(self) -> None: ...
+
+
+@runtime_checkable
+class Speaking(Protocol):
+    """A language model that hears and speaks itself. Its answers are ``SpokenDelta``. Optional."""
+
+    def brief(self, messages: Sequence[ChatMessage], tools: Sequence[Tool]) -> None:
+        """Tell what every reply starts from. Once, when the call starts; returns at once."""
+
+    def heard(self, ms: float) -> None:
+        """Tell how much of the last reply's audio reached the caller's ear, in ms."""
 
 
 # --- voice: text to speech ----------------------------------------------------------------------
 
 
+@dataclass(frozen=True, slots=True)
+class WordAt:
+    """A word of the sentence being spoken, and where in its audio it ends, in ms."""
+
+    word: str
+    end_ms: float
+
+
 class TextToSpeech(Protocol):
     """Speaks sentences. One object per call; calls of ``speak`` do not overlap."""
 
-    def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+    def speak(self, text: str) -> AsyncGenerator[bytes | WordAt, None]:
         """Stream ``text`` as mu-law 8 kHz bytes in pieces of any length, as they are made.
 
+        Words with their times may stand between the pieces, in order, where the voice knows them.
         An async generator: closing or cancelling it stops the work. Raises ProviderError, before
-        or between pieces. Never yields anything that is not audio.
+        or between pieces. Never yields anything that is not audio; audio that is silent from
+        beginning to end is a failure (``unavailable``).
         """
 
     async def aclose(self) -> None: ...
+
+
+@runtime_checkable
+class Flowing(Protocol):
+    """A voice whose sentences sound better together. Optional."""
+
+    def flow(self) -> None:
+        """A new say begins: what is spoken from here on belongs together. Returns at once."""
+
+
+async def sound_of(voice: TextToSpeech, text: str) -> AsyncGenerator[bytes, None]:
+    """Stream a text's audio alone."""
+    async with aclosing(voice.speak(text)) as pieces:
+        async for piece in pieces:
+            if isinstance(piece, bytes):
+                yield piece
 
 
 # --- voice activity -----------------------------------------------------------------------------

@@ -19,6 +19,7 @@ from apps.voice.ports import (
     Toolbox,
     ToolCall,
     Usage,
+    WordAt,
 )
 from apps.voice.sentences import SentenceSplitter
 from apps.voice.stages import Stopwatch
@@ -176,14 +177,17 @@ class Production:
     async def _speak(self, sentence: str) -> None:
         spoke = False
         async with aclosing(self._services.voice.speak(sentence)) as pieces:
-            async for audio in pieces:
+            async for piece in pieces:
                 if self._stopped:
                     return
+                if isinstance(piece, WordAt):
+                    self._playout.word(piece)
+                    continue
                 if not spoke:
                     self.watch.stamp("voice", self._clock.now())
                     self._playout.passage(sentence)
                 spoke = self._outcome.spoke = True
-                self._playout.write(audio)
+                self._playout.write(piece)
                 await self._playout.room.wait()
         if not spoke:
             raise ProviderError("voice", "no audio came for a sentence", reason="unavailable")

@@ -10,6 +10,7 @@ from django.core.management.base import BaseCommand
 from apps.gateway.stock import FOLDER, path_of
 from apps.providers.base import ServiceSettings
 from apps.providers.local_voice import LocalVoice
+from apps.voice.ports import sound_of
 from apps.voice.settings import LineName, Lines
 
 
@@ -28,4 +29,4 @@ class Command(BaseCommand):
 
 async def _spoken(text: str) -> bytes:
     voice = LocalVoice(ServiceSettings("local"))
-    return b"".join([piece async for piece in voice.speak(text)])
+    return b"".join([piece async for piece in sound_of(voice, text)])

@@ -14,7 +14,7 @@ from apps.calls.models import Call, Turn, call_id
 from apps.providers import registry
 from apps.providers.base import ServiceSettings
 from apps.simulator.report import Line
-from apps.voice.ports import ProviderError, TextToSpeech
+from apps.voice.ports import ProviderError, TextToSpeech, sound_of
 
 USAGE = 2
 _JOURNAL_S = 5.0
@@ -56,7 +56,7 @@ def local_voice() -> TextToSpeech:
 async def spoken(voice: TextToSpeech, text: str) -> bytes:
     """Speak a text as mu-law, 8,000 Hz. Raises CommandError if there is no sound in it."""
     try:
-        audio = b"".join([piece async for piece in voice.speak(text)])
+        audio = b"".join([piece async for piece in sound_of(voice, text)])
     except ProviderError as error:
         raise CommandError(f"The local voice failed: {error.message}") from error
     if not audio:

@@ -1,0 +1,139 @@
+"""Keeps requests to URLs that users give out of private networks.
+
+The address is judged, not the name: a name is resolved once, and the connection goes to the address
+that was judged, so that a name whose answer changes gains nothing. Every connection passes here,
+those of redirects too. Kept-alive ones were judged when they were opened.
+
+``PRIVATE_ADDRESSES`` in the environment lists what is allowed all the same: addresses or networks
+(``127.0.0.1, 10.2.0.0/16``), or ``all``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import ipaddress
+import os
+import socket
+import ssl
+from collections.abc import Iterable
+from typing import Any
+
+import httpcore
+import httpx
+
+ALLOWED = "PRIVATE_ADDRESSES"
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+# RFC 6052, 2.1: the last 32 bits are an IPv4 address.
+_NAT64 = ipaddress.ip_network("64:ff9b::/96")
+
+
+class AddressRefused(Exception):
+    """A URL leads into a network that requests must not reach. The text is safe to show."""
+
+
+def is_public(address: Address) -> bool:
+    """Whether anybody on the internet may be reached at ``address``."""
+    if isinstance(address, ipaddress.IPv6Address):
+        inner = address.ipv4_mapped or address.sixtofour
+        if address in _NAT64:
+            inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
+        if inner is not None:
+            return is_public(inner)
+    return address.is_global and not address.is_multicast
+
+
+def networks_read(text: str) -> tuple[Network, ...]:
+    """Read the allowed networks. Raises ValueError naming what is none."""
+    if text.strip().lower() == "all":
+        return (ipaddress.ip_network("0.0.0.0/0"), ipaddress.ip_network("::/0"))
+    return tuple(ipaddress.ip_network(part.strip()) for part in text.split(",") if part.strip())
+
+
+@functools.lru_cache(maxsize=8)
+def _networks(text: str) -> tuple[Network, ...]:
+    try:
+        return networks_read(text)
+    except ValueError:  # a system check has said so; nothing is allowed then
+        return ()
+
+
+def is_allowed(address: Address) -> bool:
+    """Whether a request may go to ``address`` from this server."""
+    allowed = _networks(os.environ.get(ALLOWED, ""))
+    return is_public(address) or any(address in network for network in allowed)
+
+
+async def addresses_of(host: str, port: int) -> list[str]:
+    """Resolve a name to the addresses that may be reached.
+
+    Raises AddressRefused if it has only others, OSError if it has none.
+    """
+    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    addresses = [str(entry[4][0]) for entry in found]
+    allowed = [text for text in dict.fromkeys(addresses) if is_allowed(_address(text))]
+    if not allowed:
+        raise AddressRefused(
+            f"{host} leads to a private address. {ALLOWED} in the server's environment allows it."
+        )
+    return allowed
+
+
+def _address(text: str) -> Address:
+    return ipaddress.ip_address(text.partition("%")[0])
+
+
+class GuardedBackend(httpcore.AsyncNetworkBackend):
+    """Opens TCP connections to addresses that may be reached."""
+
+    def __init__(self) -> None:
+        self._inner = httpcore.AnyIOBackend()
+
+    async def connect_tcp(
+        self,
+        host: str,
+        port: int,
+        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
+        local_address: str | None = None,
+        socket_options: Iterable[Any] | None = None,
+    ) -> httpcore.AsyncNetworkStream:
+        failure: Exception = httpcore.ConnectError("no address")
+        try:
+            async with asyncio.timeout(timeout):
+                addresses = await addresses_of(host, port)
+        except TimeoutError:
+            raise httpcore.ConnectTimeout from None
+        except OSError:
+            raise httpcore.ConnectError("the name cannot be resolved") from None
+        for address in addresses[:3]:
+            try:
+                # TLS still checks the certificate against the name: that is another argument.
+                return await self._inner.connect_tcp(
+                    address, port, timeout, local_address, socket_options
+                )
+            except (httpcore.ConnectError, httpcore.ConnectTimeout) as exc:
+                failure = exc
+        raise failure
+
+    async def connect_unix_socket(self, *_: Any, **__: Any) -> httpcore.AsyncNetworkStream:
+        raise AddressRefused("Unix sockets are not reached by URL.")
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(seconds)
+
+
+class GuardedTransport(httpx.AsyncHTTPTransport):
+    """httpx's transport over ``GuardedBackend``; HTTP/1.1, no proxy."""
+
+    def __init__(self, *, limits: httpx.Limits, verify: ssl.SSLContext) -> None:
+        super().__init__(verify=verify, limits=limits)
+        self._pool = httpcore.AsyncConnectionPool(
+            ssl_context=verify,
+            max_connections=limits.max_connections,
+            max_keepalive_connections=limits.max_keepalive_connections,
+            keepalive_expiry=limits.keepalive_expiry,
+            network_backend=GuardedBackend(),
+        )

@@ -1,0 +1,43 @@
+"""The conformance suite's table: which adapter passed which case, printed at the end of a run."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from apps.providers import connections
+
+_SIGNS = {"passed": "ok", "failed": "FAIL", "skipped": "-"}
+
+
+@pytest.fixture(autouse=True)
+async def _connections_closed() -> AsyncIterator[None]:
+    """Each test has its own event loop, and closes what was opened on it."""
+    yield
+    await connections.aclose()
+
+
+def pytest_terminal_summary(terminalreporter: Any) -> None:
+    """Print provider x case for every conformance test that ran."""
+    tables: dict[str, dict[str, dict[str, str]]] = defaultdict(lambda: defaultdict(dict))
+    for outcome, sign in _SIGNS.items():
+        for report in terminalreporter.stats.get(outcome, []):
+            place, _, case = report.nodeid.partition("::test_")
+            if "/vendors/test_every_" not in place or "[" not in case:
+                continue
+            name, _, subject = case.rstrip("]").partition("[")
+            provider, _, variant = subject.partition(":")
+            key = f"{name} {variant}".strip()
+            suite = place.rpartition("/test_every_")[2].removesuffix(".py")
+            tables[suite][key][provider.partition("-")[2]] = sign
+    for suite, cases in sorted(tables.items()):
+        providers = sorted({provider for row in cases.values() for provider in row})
+        terminalreporter.write_sep("=", f"conformance: {suite}")
+        width = max(len(name) for name in cases)
+        terminalreporter.write_line(" " * width + "  " + "  ".join(providers))
+        for name, row in cases.items():
+            signs = "  ".join(row.get(p, "").center(len(p)) for p in providers)
+            terminalreporter.write_line(f"{name.replace('_', ' '):{width}}  {signs}")

@@ -1,0 +1,115 @@
+"""What the conformance suite may ask of every stand-in of a kind, whatever its protocol.
+
+The suite sets these; each stand-in says them in its vendor's own words.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from apps.providers import registry
+from apps.providers.base import Kind, ServiceSettings
+from tests.vendors.serving import KEY, StandIn
+
+
+class ModelStandIn(StandIn):
+    """A language model's. Streams ``answer`` piece by piece, then ``calls``, then ``usage``.
+
+    It checks what its vendor checks: roles and their order, that each tool's answer has its call,
+    the tools' schema, the model's name, the key.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.answer: list[str] = ["Hello", " there.", " How can I help – today?"]
+        self.calls: list[tuple[str, dict[str, Any]]] = []
+        self.prompt_tokens = 57
+        self.cached_tokens = 20
+        self.completion_tokens = 11
+
+
+class VoiceStandIn(StandIn):
+    """A text-to-speech vendor's. Speaks a tone, 60 ms a character, at -20 dB below full scale.
+
+    After its first piece (at most 100 ms of audio) it waits for ``hold``, if that is set. spoken:
+    the texts it was asked for, in order, as they would be read aloud (markup undone). cancels:
+    how often it was told to stop in the vendor's own words.
+    """
+
+    MS_PER_CHARACTER = 60
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.spoken: list[str] = []
+        self.cancels = 0
+
+    def tone(self, text: str, rate: int) -> npt.NDArray[np.float32]:
+        """Return the sound of ``text`` at ``rate`` Hz, -1..1; all zeros where silence is due."""
+        length = int(len(text) * self.MS_PER_CHARACTER * rate / 1_000)
+        phase = 2 * np.pi * 250 * np.arange(length, dtype=np.float32) / rate
+        return np.asarray(0.1 * np.sqrt(2) * np.sin(phase), np.float32)
+
+
+class EarsStandIn(StandIn):
+    """A speech-to-text vendor's. Answers the n-th finished utterance with the n-th transcript.
+
+    transcripts: an empty one means that no words were heard. audio: everything it was sent, as
+    mu-law 8 kHz bytes, over all connections. sessions_ended: how often it was told in the vendor's
+    own words that no more audio will come, which ends the bill.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.transcripts: list[str] = ["book a table", "for two people", "at seven thirty"]
+        self.audio = bytearray()
+        self.sessions_ended = 0
+
+
+@dataclass(frozen=True)
+class Subject:
+    """An adapter and its stand-in.
+
+    settings: what a config would say (model, voice, language, options). key_name: the variable that
+    holds a real key, for the ``live`` run. environment: what the operator must set for the test.
+    streams_partials / warms / stops_in_words: what this vendor's protocol has at all.
+    """
+
+    kind: Kind
+    provider: str
+    stand_in: Callable[[], Any]
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    key_name: str = ""
+    environment: Mapping[str, str] = field(default_factory=dict)
+    streams_partials: bool = True
+    warms: bool = True
+    stops_in_words: bool = False
+
+    @property
+    def id(self) -> str:
+        return f"{self.kind}-{self.provider}"
+
+    def service(self, url: str, *, key: str = KEY, patience_s: float = 5.0) -> ServiceSettings:
+        """Return the adapter's settings against a stand-in at ``url``."""
+        given = {"options": {}, **self.settings}
+        return ServiceSettings(
+            provider=self.provider,
+            secrets={"api_key": key},
+            base_url=url,
+            patience_s=patience_s,
+            **given,
+        )
+
+    def build(self, settings: ServiceSettings) -> Any:
+        """Build the adapter as the gateway does."""
+        return registry.PROVIDERS[self.kind, self.provider].build(settings)
+
+
+def tasks_running() -> int:
+    """Count the loop's tasks, to see that nothing is left behind."""
+    return len(asyncio.all_tasks())
