@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -37,13 +37,21 @@ KeepTools = Callable[[Sequence[ChatMessage]], None]
 _Sentences = asyncio.Queue[str | None]
 
 
+Ready = Callable[[object], Awaitable[None]]
+
+
+async def _at_once(_provider: object) -> None:
+    """Nobody is connecting."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What one call speaks with."""
+    """What one call speaks with. ready: waits until a provider that is connecting has done so."""
 
     mind: LanguageModel
     voice: TextToSpeech
     toolbox: Toolbox
+    ready: Ready = _at_once
 
 
 @dataclass(slots=True)
@@ -137,6 +145,7 @@ class Production:
         text = ""
         calls: list[ToolCall] = []
         self._playout.reply()
+        await self._services.ready(self._services.mind)
         reply = self._services.mind.reply(messages, self._services.toolbox.tools())
         async with aclosing(reply) as events:
             async for event in events:
@@ -200,6 +209,7 @@ class Production:
 
     async def _speak(self, sentence: str) -> None:
         opened = spoke = False
+        await self._services.ready(self._services.voice)
         async with aclosing(self._services.voice.speak(sentence)) as pieces:
             async for piece in pieces:
                 if self._stopped:
