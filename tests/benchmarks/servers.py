@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -49,11 +49,12 @@ class Server:
 
 @contextlib.contextmanager
 def gateway_server(
-    program: Sequence[str] | None = None,
+    program: Sequence[str] | None = None, more: Mapping[str, str] | None = None
 ) -> Iterator[tuple[Server, dict[str, str]]]:
     """Serve botsconfig on a database of its own; yields it and an account's id and key.
 
     program: arguments of Python that serve it otherwise than ``manage.py serve``; the port follows.
+    more: environment on top of the usual one.
     """
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
@@ -69,6 +70,7 @@ def gateway_server(
             "TASKS_IMMEDIATE": "1",
             "LOG_LEVEL": "WARNING",
             "RATE_LIMIT": "0",
+            **(more or {}),
         }
         manage = [sys.executable, str(ROOT / "manage.py")]
         subprocess.run([*manage, "migrate", "-v0"], check=True, env=environment)
