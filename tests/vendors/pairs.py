@@ -68,10 +68,10 @@ class Trio:
 
     def body(self) -> dict[str, Any]:
         """Return the bot's config, as a script would post it."""
-        slots = {part.kind: _slot(part) for part in self.subjects()}
+        slots: dict[str, Any] = {str(part.kind): _slot(part) for part in self.subjects()}
         slots["llm"]["prompt"] = "You are the front desk."
         keys = {part.provider: KEY for part in self.subjects()}
-        config = {**slots, "greeting": {"mode": "model"}, "turns": {"idle_secs": 0}}
+        config: dict[str, Any] = {**slots, "greeting": {"mode": "model"}, "turns": {"idle_secs": 0}}
         return {"name": self.name, "config": config, "api_keys": keys}
 
 
