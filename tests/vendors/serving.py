@@ -164,8 +164,9 @@ class StandIn:
     """A vendor on loopback. Subclasses implement ``http`` and ``socket`` and check everything.
 
     fault: what goes wrong next. seen: requests and handshakes, in order. delay_s: before the first
-    byte of an answer, pace_s: after each of its pieces (both for benchmarks). hold: if set, an
-    answer waits for it after its first piece.
+    byte of an answer, pace_s: after each of its pieces, handshake_s: before the first answer of a
+    connection (all three for benchmarks). hold: if set, an answer waits for it after its first
+    piece.
     broken_off: answers that the client ended early (cancelled). live: open connections of the
     stand-in's protocol. refusals: why requests were refused, for a failing test to show.
     """
@@ -175,11 +176,13 @@ class StandIn:
         self.seen: list[Seen] = []
         self.delay_s = 0.0
         self.pace_s = 0.0
+        self.handshake_s = 0.0
         self.hold: asyncio.Event | None = None
         self.broken_off = 0
         self.live = 0
         self.refusals: list[str] = []
         self.url = ""
+        self._ports: set[int] = set()
 
     async def http(self, exchange: Exchange) -> None:
         """Answer an HTTP request."""
@@ -232,6 +235,12 @@ class StandIn:
         finally:
             self.live -= 1
 
+    async def _handshake(self, scope: dict[str, Any]) -> None:
+        """Take as long over a new connection as TLS and the way to a vendor do."""
+        if self.handshake_s and (port := scope["client"][1]) not in self._ports:
+            self._ports.add(port)
+            await asyncio.sleep(self.handshake_s)
+
     async def _http(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         body = b""
         while True:
@@ -241,6 +250,7 @@ class StandIn:
             body += event.get("body", b"")
             if not event.get("more_body"):
                 break
+        await self._handshake(scope)
         exchange = Exchange(_seen(scope, body), receive, send, self.pace_s)
         self.seen.append(exchange.seen)
         try:
@@ -250,6 +260,7 @@ class StandIn:
 
     async def _socket(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         await receive()
+        await self._handshake(scope)
         socket = Socket(_seen(scope, b""), receive, send, self.pace_s)
         self.seen.append(socket.seen)
         await self.socket(socket)
