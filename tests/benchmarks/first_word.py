@@ -32,7 +32,7 @@ from apps.telephony.inbound import Stream
 from apps.voice.clock import LoopClock
 from tests.benchmarks.adapters import DELAY_S, percentile, subjects, vendor
 from tests.benchmarks.servers import LOAD_CORE, Server, gateway_server, pin, request
-from tests.vendors.kinds import Subject
+from tests.vendors.kinds import Subject, VoiceStandIn
 from tests.vendors.pairs import slot_of
 from tests.vendors.serving import KEY
 
@@ -42,11 +42,13 @@ GOAL_MS = DELAY_S * 1_000 + 30
 TOKEN = "0123456789abcdef0123456789abcdef"
 PUBLIC = "https://voice.example.com"
 CALLS = 20
+CALLER = "+14158675309"
+GREETING = "Hello {}, what can I do for you?"
 
 
 def body(subject: Subject) -> dict[str, object]:
     """Return a bot that greets in the vendor's voice, with words that no recording has."""
-    greeting = {"mode": "text", "text": "Hello {{from}}, what can I do for you?"}
+    greeting = {"mode": "text", "text": GREETING.format("{{from}}")}
     config = {
         "llm": {"provider": "scripted", "prompt": "You are the front desk."},
         "stt": {"provider": "scripted"},
@@ -58,7 +60,7 @@ def body(subject: Subject) -> dict[str, object]:
 
 def rings(server: Server, bot_id: str, call_sid: str) -> None:
     """Ask for TwiML as Twilio does."""
-    form = {"CallSid": call_sid, "From": "+14158675309", "To": "+14155550100"}
+    form = {"CallSid": call_sid, "From": CALLER, "To": "+14155550100"}
     path = f"/twilio/voice/{bot_id}"
     signature = RequestValidator(TOKEN).compute_signature(PUBLIC + path, form)
     asked = urllib.request.Request(
@@ -77,7 +79,7 @@ async def call(server: Server, bot: dict[str, str], account_id: str, *, announce
         await asyncio.to_thread(rings, server, bot["id"], call_sid)
         await asyncio.sleep(RINGS_S)
     token = bot["twiml"].split('name="token" value="')[1].split('"')[0]
-    parameters = {"account": account_id, "bot": bot["id"], "token": token, "from": "+14158675309"}
+    parameters = {"account": account_id, "bot": bot["id"], "token": token, "from": CALLER}
     stream = Stream("MZ" + uuid.uuid4().hex, call_sid, "AC" + "1" * 32, parameters)
     dial = Dial(
         f"ws://127.0.0.1:{server.port}/media/twilio",
@@ -92,7 +94,10 @@ async def call(server: Server, bot: dict[str, str], account_id: str, *, announce
         options=CallOptions(max_s=15),
     )
     record = await phone.run()
-    return record.spurts[0].start_s * 1_000 if record.spurts else float("nan")
+    spoken_s = len(GREETING.format(CALLER)) * VoiceStandIn.MS_PER_CHARACTER / 1_000
+    if not record.spurts or abs(record.spurts[0].end_s - record.spurts[0].start_s - spoken_s) > 0.1:
+        raise RuntimeError("the greeting was not heard whole")
+    return record.spurts[0].start_s * 1_000
 
 
 async def measure(subject: Subject, calls: int) -> tuple[list[float], list[float]]:

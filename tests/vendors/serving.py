@@ -235,7 +235,7 @@ class StandIn:
         finally:
             self.live -= 1
 
-    async def _handshake(self, scope: dict[str, Any]) -> None:
+    async def _greet(self, scope: dict[str, Any]) -> None:
         """Take as long over a new connection as TLS and the way to a vendor do."""
         if self.handshake_s and (port := scope["client"][1]) not in self._ports:
             self._ports.add(port)
@@ -250,7 +250,7 @@ class StandIn:
             body += event.get("body", b"")
             if not event.get("more_body"):
                 break
-        await self._handshake(scope)
+        await self._greet(scope)
         exchange = Exchange(_seen(scope, body), receive, send, self.pace_s)
         self.seen.append(exchange.seen)
         try:
@@ -260,7 +260,7 @@ class StandIn:
 
     async def _socket(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         await receive()
-        await self._handshake(scope)
+        await self._greet(scope)
         socket = Socket(_seen(scope, b""), receive, send, self.pace_s)
         self.seen.append(socket.seen)
         await self.socket(socket)
