@@ -17,7 +17,8 @@ from websockets.asyncio.client import ClientConnection
 
 from apps.providers import connections, failures
 from apps.providers.base import Declaration, Option, ServiceSettings
-from apps.providers.live_ears import PINGS, LiveEars, Place, Wire, ended, greeted
+from apps.providers.live_ears import LiveEars
+from apps.providers.live_wire import PINGS, Place, Wire, ended, greeted
 from apps.providers.live_words import Said
 from apps.voice.ports import ProviderError
 

@@ -16,7 +16,8 @@ from websockets.asyncio.client import ClientConnection
 
 from apps.providers import connections, failures
 from apps.providers.base import Declaration, Option, ServiceSettings
-from apps.providers.live_ears import PINGS, LiveEars, Place, ended
+from apps.providers.live_ears import LiveEars
+from apps.providers.live_wire import PINGS, Place, ended
 from apps.providers.live_words import Said
 from apps.voice.ports import ProviderError
 
@@ -65,7 +66,7 @@ class GladiaWire:
     chunk = 320
     least, most = 0, 8_000
     idle_s = 0.0
-    nothing_s: float | None = 0.8
+    nothing_s: float | None = 0.6
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings

@@ -13,7 +13,6 @@ import logging
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any, Protocol
 
 import orjson
 from websockets.asyncio.client import ClientConnection
@@ -22,6 +21,7 @@ from websockets.exceptions import ConnectionClosed
 from apps.providers import failures
 from apps.providers.base import ServiceSettings
 from apps.providers.connections import hung_up
+from apps.providers.live_wire import Place, Wire
 from apps.providers.live_words import Said, Utterance, Utterances
 from apps.voice.g711 import BYTES_PER_MS, SAMPLE_RATE, SILENCE
 from apps.voice.ports import ProviderError, TranscriptEvent
@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 LONGEST = 30_000 * BYTES_PER_MS
 # How soon a broken connection is tried again, each time. A caller waits.
 PAUSES_S = (0.0, 0.25, 1.0)
-# One that broke sooner counts as a try that failed.
+# One that broke sooner, without final words, counts as a try that failed.
 STEADY_S = 5.0
 _RECONNECT_S = 3.0
 # A vendor that speaks of every second of audio is behind, or dumb, if it has not spoken of so much.
@@ -41,54 +41,6 @@ _BEHIND = 1_500 * BYTES_PER_MS
 # AssemblyAI's documents say 1.25).
 _CATCHING_UP = 1.25
 _GOODBYE_S = 0.5
-# Pings find a connection that is dead at the other end; the libraries' 20 s are long on the phone.
-PINGS = {"ping_interval": 5.0, "ping_timeout": 5.0}
-
-Place = Callable[[float], int]
-
-
-class Wire(Protocol):
-    """A vendor's protocol.
-
-    whole: it is sent all audio, not utterances alone. early: it is asked for its final words at
-    each pause already. endpoints: its ``turn_over`` counts. regular: it speaks of silence too.
-    chunk, least, most: bytes of audio a message should, must and may have. idle_s: how long a
-    connection may carry nothing; 0 where that does not matter. nothing_s: how long to wait for
-    words that the vendor has shown no sign of; None where it always answers.
-    """
-
-    whole: bool
-    early: bool
-    endpoints: bool
-    regular: bool
-    chunk: int
-    least: int
-    most: int
-    idle_s: float
-    nothing_s: float | None
-
-    async def connect(self, patience_s: float) -> ClientConnection:
-        """Open a session and return it ready for audio. Raises ProviderError."""
-
-    def audio(self, piece: bytes) -> bytes | str: ...
-
-    def flush(self, ticket: int) -> str:
-        """Return what asks for final words at once; empty where nothing does."""
-
-    def idle(self) -> bytes | str: ...
-
-    def goodbye(self) -> str:
-        """Return what ends the session and its bill; empty if closing does."""
-
-    def read(self, data: dict[str, Any], place: Place) -> Said | None:
-        """Read a message. place: from seconds of the session's audio to the call's bytes.
-
-        Raises ProviderError if the session is over, and whatever a dict raises if the message is
-        not what the vendor documents.
-        """
-
-    def closed(self, code: int, reason: str) -> ProviderError:
-        """Say why the vendor closed the connection."""
 
 
 @dataclass(slots=True)
@@ -126,7 +78,8 @@ class _Link:
     """One connection.
 
     sent: up to where its audio has gone out. shift: from the vendor's count of bytes to the call's.
-    heard: up to where the vendor has spoken of. behind_s: what was sent again when it began.
+    heard: up to where the vendor has spoken of. behind_s: how long the vendor needs for what it was
+    sent at once in the beginning. served: it has brought final words.
     """
 
     socket: ClientConnection
@@ -140,7 +93,7 @@ class _Link:
     idle: bool = False
     flushes: deque[_Flush] = field(default_factory=deque)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
-    spoke: bool = False
+    served: bool = False
 
     def place(self, seconds: float) -> int:
         return self.shift + int(seconds * SAMPLE_RATE)
@@ -304,7 +257,7 @@ class LiveEars:
 
     def _was_steady(self, link: _Link) -> bool:
         lived_s = asyncio.get_running_loop().time() - link.since
-        return link.spoke or lived_s >= STEADY_S
+        return link.served or lived_s >= STEADY_S
 
     def _lost(self) -> None:
         self._link = None
@@ -345,7 +298,7 @@ class LiveEars:
             async for message in link.socket:
                 said = self._understood(message, place)
                 if said is not None:
-                    link.spoke = True
+                    link.served = link.served or (said.final and bool(said.text))
                     link.heard = max(link.heard, said.through or 0, said.end or 0)
                     self._utterances.said(said)
         except ConnectionClosed:
@@ -490,43 +443,6 @@ class LiveEars:
     def _tell(self, event: TranscriptEvent) -> None:
         if self._deliver is not None:
             self._deliver(event)
-
-
-async def greeted(
-    name: str,
-    socket: ClientConnection,
-    patience_s: float,
-    *,
-    close: Callable[[int, str], Exception],
-) -> dict[str, Any]:
-    """Return a session's first message, a JSON object. Raises ProviderError, and closes then.
-
-    close: says what a close code means.
-    """
-    try:
-        async with asyncio.timeout(patience_s):
-            data = orjson.loads(await socket.recv())
-        if isinstance(data, dict):
-            return data
-        error: Exception = failures.unreadable(name)
-    except ConnectionClosed:
-        error = close(socket.close_code or 1006, socket.close_reason or "")
-    except TimeoutError:
-        error = failures.silent(name)
-    except ValueError:
-        error = failures.unreadable(name)
-    except asyncio.CancelledError:
-        await hung_up(socket)
-        raise
-    await hung_up(socket)
-    raise error
-
-
-def ended(provider: str, code: str | int) -> ProviderError:
-    """Return the error for a session that the vendor ends. code: the vendor's own."""
-    told = code if isinstance(code, int) else failures.code_of({"code": code})
-    message = f"ended the session ({told})" if told else "ended the session"
-    return ProviderError(provider, message, reason="unavailable", retryable=True)
 
 
 def _passes(error: ProviderError) -> bool:

@@ -17,7 +17,8 @@ from websockets.exceptions import ConnectionClosed
 
 from apps.providers import connections, failures
 from apps.providers.base import Declaration, Option, ServiceSettings
-from apps.providers.live_ears import PINGS, LiveEars, Place, ended, greeted
+from apps.providers.live_ears import LiveEars
+from apps.providers.live_wire import PINGS, Place, ended, greeted
 from apps.providers.live_words import Said
 from apps.voice.ports import ProviderError
 

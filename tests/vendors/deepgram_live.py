@@ -36,7 +36,7 @@ class DeepgramStandIn(LiveStandIn):
     idle_s = 10.0
     interim_ms = 500.0
     answers_empty_finalize = True
-    ends_turns_after_ms = 300.0
+    ends_turns_after_ms = 400.0
 
     def refused(self, seen: Seen) -> int:
         if seen.headers.get("authorization") != f"Token {KEY}":
@@ -78,23 +78,28 @@ class DeepgramStandIn(LiveStandIn):
 
     # --- one connection ---------------------------------------------------------------------------
 
-    async def greet(self, socket: Socket) -> None:
-        socket.state = {"n": 0, "turn": 0, "speaking": False, "spoken_ms": 0.0}
+    async def greet(self, socket: Socket, ear: Ear) -> bool:
+        ear.state = {"n": 0, "turn": 0, "speaking": False}
         if socket.seen.path == "/v2/listen":
-            await self._send(socket, {"type": "Connected", "request_id": "r"})
+            await self._send(socket, ear, {"type": "Connected", "request_id": "r"})
+        return True
 
     async def text(self, socket: Socket, ear: Ear, message: dict[str, Any]) -> bool:
         kind = message.get("type")
         v2 = socket.seen.path == "/v2/listen"
-        allowed = {"CloseStream", "ForceEndTurn"} if v2 else {"CloseStream", "Finalize", "KeepAlive"}
+        allowed = (
+            {"CloseStream", "ForceEndTurn"} if v2 else {"CloseStream", "Finalize", "KeepAlive"}
+        )
         if kind not in allowed or message.keys() - {"type"}:
-            await self.say_error(socket, why=f"message {message}")
+            await self.say_error(socket, ear, f"message {message}")
             return False
         if kind == "KeepAlive":
             self.beats += 1
         elif kind == "CloseStream":
             self.ended()
-            await self._send(socket, {"type": "Metadata", "request_id": "r", "duration": ear.ms})
+            await self._send(
+                socket, ear, {"type": "Metadata", "request_id": "r", "duration": ear.ms}
+            )
             await socket.close(1000)
             return False
         else:
@@ -112,17 +117,17 @@ class DeepgramStandIn(LiveStandIn):
         elif ear.ms % self.interim_ms == 0:
             await self._results(socket, ear, ear.words(), ear.final_to)
 
-    async def say_error(self, socket: Socket, why: str = "") -> None:
+    async def say_error(self, socket: Socket, ear: Ear, why: str = "") -> None:
         if why:
             self.refuse(why)
         code = "UNPARSABLE_CLIENT_MESSAGE" if why else "INTERNAL_SERVER_ERROR"
-        await self._send(socket, {"type": "Error", "code": code, "description": "prose"})
+        await self._send(socket, ear, {"type": "Error", "code": code, "description": "prose"})
         await socket.close(1008 if why else 1011)
 
-    async def _send(self, socket: Socket, message: dict[str, Any]) -> None:
+    async def _send(self, socket: Socket, ear: Ear, message: dict[str, Any]) -> None:
         if socket.seen.path == "/v2/listen":
-            message = {"request_id": "r", "sequence_id": socket.state["n"], **message}
-            socket.state["n"] += 1
+            message = {"request_id": "r", "sequence_id": ear.state["n"], **message}
+            ear.state["n"] += 1
         await socket.send(message)
 
     # --- nova -------------------------------------------------------------------------------------
@@ -177,7 +182,7 @@ class DeepgramStandIn(LiveStandIn):
     # --- Flux -------------------------------------------------------------------------------------
 
     async def _turn(self, socket: Socket, ear: Ear) -> None:
-        state = socket.state
+        state = ear.state
         if not state["speaking"] and ear.words():
             state["speaking"] = True
             await self._info(socket, ear, "StartOfTurn", ear.words())
@@ -189,7 +194,7 @@ class DeepgramStandIn(LiveStandIn):
             await self._info(socket, ear, "Update", ear.words())
 
     async def _end_turn(self, socket: Socket, ear: Ear, trigger: str) -> None:
-        state = socket.state
+        state = ear.state
         if trigger == "manual" and not state["speaking"]:
             return  # no turn in progress: the message is ignored
         state["speaking"] = False
@@ -216,10 +221,11 @@ class DeepgramStandIn(LiveStandIn):
         ]
         await self._send(
             socket,
+            ear,
             {
                 "type": "TurnInfo",
                 "event": event,
-                "turn_index": socket.state["turn"],
+                "turn_index": ear.state["turn"],
                 "audio_window_start": ear.final_to / 1_000,
                 "audio_window_end": ear.ms / 1_000,
                 "transcript": _joined(words),

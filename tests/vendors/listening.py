@@ -17,6 +17,8 @@ from tests.vendors.serving import Cut, Gone, Seen, Socket
 FRAME = 160
 _SILENT = frozenset((0xFF, 0x7F))
 _WORD_MS = 120.0
+# Sound that was no word is forgotten after so much silence.
+_COUGH_MS = 300.0
 
 
 class Ear:
@@ -26,13 +28,17 @@ class Ear:
     the sound lies that has no final words yet; None for no sound.
     """
 
-    def __init__(self, stand_in: LiveStandIn) -> None:
+    def __init__(self, stand_in: LiveStandIn, fault: str) -> None:
         self._stand_in = stand_in
+        self.fault = fault
         self._rest = b""
+        self.audio = bytearray()
+        stand_in.by_connection.append(self.audio)
         self.ms = 0.0
         self.voice_from: float | None = None
         self.voice_to = 0.0
         self.final_to = 0.0
+        self.state: dict[str, Any] = {}  # the stand-in's own, of this connection
 
     def take(self, audio: bytes) -> list[str]:
         """Hear audio; returns the 20 ms frames' kinds, ``voice`` or ``silence``, in order."""
@@ -95,17 +101,20 @@ class LiveStandIn(EarsStandIn):
 
     breaks_after_ms: with the fault ``cut``, how much audio of a connection is heard before it
     breaks. idle_s: after so long without a message the vendor closes; 0 never. chunks: lengths of
-    the audio messages. held: final words wait while this is set, as from a slow vendor.
+    the audio messages. by_connection: the audio of each session.
     """
 
     breaks_after_ms = 400.0
     idle_s = 0.0
+    cuts = True  # whether this vendor finds final pieces itself
 
     def __init__(self) -> None:
         super().__init__()
         self.told = 0  # transcripts that are final
         self._pieces_told = 0
         self.chunks: list[int] = []
+        self.gate: asyncio.Event | None = None  # handshakes wait for it
+        self.by_connection: list[bytearray] = []
         self.beats = 0
         self.flushes = 0
 
@@ -113,7 +122,8 @@ class LiveStandIn(EarsStandIn):
 
     def _pieces(self) -> list[str]:
         now = self.transcripts[self.told] if self.told < len(self.transcripts) else ""
-        return [piece.strip() for piece in now.split("|")]
+        pieces = [" ".join(piece.split()) for piece in now.split("|")]
+        return pieces if self.cuts else [" ".join(pieces)]
 
     def piece(self) -> str:
         return self._pieces()[self._pieces_told]
@@ -133,8 +143,13 @@ class LiveStandIn(EarsStandIn):
         """Return the status with which a handshake is refused; 0 if it is fine."""
         raise NotImplementedError
 
-    async def greet(self, socket: Socket) -> None:
-        """Say what the vendor says first."""
+    async def greet(self, socket: Socket, ear: Ear) -> bool:
+        """Say what the vendor says first; returns whether the session goes on."""
+        return True
+
+    async def turn_away(self, socket: Socket, status: int) -> None:
+        """Refuse an account, with what an HTTP API would call ``status``."""
+        await socket.refuse(status, b'{"error": "refused"}')
 
     async def text(self, socket: Socket, ear: Ear, message: dict[str, Any]) -> bool:
         """Take a message; returns whether the session goes on."""
@@ -147,13 +162,14 @@ class LiveStandIn(EarsStandIn):
         """Say why a message of audio is refused; empty if it is fine."""
         return "" if audio else "an empty message"
 
-    async def quit(self, socket: Socket, code: int, why: str) -> None:
-        """End the session over a fault of the client's."""
-        await socket.close(code, self.refuse(why)[:100])
-
     async def socket(self, socket: Socket) -> None:
         fault = self.next_fault()
-        status = self.fault.status if fault == "status" else self.refused(socket.seen)
+        if self.gate is not None:
+            await self.gate.wait()
+        if fault == "status":
+            await self.turn_away(socket, self.fault.status)
+            return
+        status = self.refused(socket.seen)
         if status:
             await socket.refuse(status, b'{"error": "refused"}')
             return
@@ -165,53 +181,60 @@ class LiveStandIn(EarsStandIn):
             await socket.close(1011, "NET-0000")
 
     async def _serve(self, socket: Socket, fault: str) -> None:
-        if fault == "mute":
-            while True:
-                self._keep(await socket.receive())
-        await self.greet(socket)
+        while fault == "mute":
+            await socket.receive()
+        ear = Ear(self, fault)
+        if not await self.greet(socket, ear):
+            return
         if fault == "garbage":
             await socket.send(b"\x00\x01 no JSON")
         if fault == "error_body":
-            await self.say_error(socket)
+            await self.say_error(socket, ear)
             return
-        ear = Ear(self)
-        while True:
-            try:
-                async with asyncio.timeout(self.idle_s or None):
-                    message = await socket.receive()
-            except TimeoutError:
-                await socket.close(1011, "NET-0001")
-                return
-            if isinstance(message, bytes):
-                if not await self._audio(socket, ear, message, fault):
-                    return
-            elif not await self.text(socket, ear, json.loads(message)):
+        while (message := await self._next(socket)) is not None:
+            if not await self._take(socket, ear, message):
                 return
 
-    async def say_error(self, socket: Socket) -> None:
-        """Say in the vendor's words that something is wrong with it, and end the session."""
+    async def _take(self, socket: Socket, ear: Ear, message: str | bytes) -> bool:
+        if isinstance(message, bytes):
+            return await self._audio(socket, ear, message)
+        return await self.text(socket, ear, json.loads(message))
+
+    async def _next(self, socket: Socket) -> str | bytes | None:
+        """Return the client's next message; None if it has none for too long."""
+        try:
+            async with asyncio.timeout(self.idle_s or None):
+                return await socket.receive()
+        except TimeoutError:
+            await socket.close(1011, "NET-0001")
+            return None
+
+    async def say_error(self, socket: Socket, ear: Ear, why: str = "") -> None:
+        """Say in the vendor's words that something is wrong, and end the session.
+
+        why: what the client did; empty if the vendor itself is in trouble.
+        """
         raise NotImplementedError
 
-    def _keep(self, message: str | bytes) -> None:
-        if isinstance(message, bytes):
-            self.audio += message
-
-    async def _audio(self, socket: Socket, ear: Ear, audio: bytes, fault: str) -> bool:
+    async def _audio(self, socket: Socket, ear: Ear, audio: bytes) -> bool:
         why = self.misfit(audio)
         if why:
-            await self.quit(socket, 1008, why)
+            await self.say_error(socket, ear, why)
             return False
-        await self.hear(socket, ear, audio, fault)
+        await self.hear(socket, ear, audio)
         return True
 
-    async def hear(self, socket: Socket, ear: Ear, audio: bytes, fault: str = "none") -> None:
+    async def hear(self, socket: Socket, ear: Ear, audio: bytes) -> None:
         """Take audio that fits."""
         self.audio += audio
+        ear.audio += audio
         self.chunks.append(len(audio))
         for n in range(0, len(audio), FRAME):
             for kind in ear.take(audio[n : n + FRAME]):
+                if ear.silence_ms >= _COUGH_MS and not self.piece():
+                    ear.finish()
                 await self.sound(socket, ear, kind)
-        if fault == "cut" and ear.ms >= self.breaks_after_ms:
+        if ear.fault == "cut" and ear.ms >= self.breaks_after_ms:
             raise Cut
 
     def ended(self) -> None:
