@@ -76,7 +76,7 @@ class AssemblyAiWire:
     chunk = 480
     least, most = 400, 8_000  # it refuses messages of less than 50 ms and of more than 1,000
     idle_s = 0.0  # without inactivity_timeout, nothing closes an idle session
-    nothing_s: float | None = 0.8
+    nothing_s: float | None = 1.0
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings

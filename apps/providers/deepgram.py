@@ -20,11 +20,14 @@ from apps.providers.base import Declaration, Option, ServiceSettings
 from apps.providers.live_ears import LiveEars
 from apps.providers.live_wire import PINGS, Place, Wire, ended, greeted
 from apps.providers.live_words import Said
+from apps.voice.g711 import BYTES_PER_MS, SILENCE
 from apps.voice.ports import ProviderError
 
 OWN = "https://api.deepgram.com"
 _FLUX = "flux-"
 _DEFAULT = "nova-2-general"
+# Flux needs a moment of speech before it says that a turn has begun.
+_ONSET = 300 * BYTES_PER_MS
 
 DECLARATIONS = (
     Declaration(
@@ -158,13 +161,13 @@ class NovaWire(_Deepgram):
         text = str(found["transcript"]).strip()
         final = bool(data.get("is_final"))
         words = found.get("words") or ()
-        through = place(data["start"] + data["duration"])
+        heard = place(data["start"] + data["duration"])
         return Said(
             text,
             final,
             place(words[0]["start"]) if words else None,
-            place(words[-1]["end"]) if words else None,
-            None if text and not final else through,
+            place(words[-1]["end"]) if words else heard,
+            heard if final else None,  # silence that is not final may yet turn out to be a word
             flushed=bool(data.get("from_finalize")),
         )
 
@@ -205,7 +208,7 @@ class FluxWire(_Deepgram):
         return '{"type":"ForceEndTurn"}'
 
     def idle(self) -> bytes | str:
-        return b"\xff" * 640
+        return SILENCE * 640
 
     def read(self, data: dict[str, Any], place: Place) -> Said | None:
         if data["type"] == "Error":
@@ -221,12 +224,14 @@ class FluxWire(_Deepgram):
         end = words[-1].get("end") if words else None
         forced = over and data.get("trigger") == "manual"
         window = place(data["audio_window_end"])
+        # Where it hears no turn, a word may just have begun. A forced end is not one of silence.
+        silent = None if self._speaking or forced else window - _ONSET
         return Said(
             text,
             over,
             place(start) if start is not None else None,
             place(end) if end is not None else window,
-            None if self._speaking else window,
+            window if over and not forced else silent,
             flushed=forced,
             turn_over=over and not forced,
         )

@@ -66,7 +66,7 @@ class GladiaWire:
     chunk = 320
     least, most = 0, 8_000
     idle_s = 0.0
-    nothing_s: float | None = 0.6
+    nothing_s: float | None = 0.8
 
     def __init__(self, settings: ServiceSettings) -> None:
         self._settings = settings

@@ -40,6 +40,7 @@ _BEHIND = 1_500 * BYTES_PER_MS
 # Vendors take what is sent faster than it was spoken at about this speed (Deepgram's and
 # AssemblyAI's documents say 1.25).
 _CATCHING_UP = 1.25
+_LONGEST_CATCH_UP_S = 3.0
 _GOODBYE_S = 0.5
 
 
@@ -141,7 +142,7 @@ class LiveEars:
         tape, link = self._tape, self._link
         tape.data += audio
         tape.forget(max(self._utterances.needed(tape.end), tape.end - LONGEST))
-        if link is not None and tape.end - link.sent >= self._wire.chunk:
+        if link is not None and tape.end - link.sent >= self._wire.chunk and self._is_wanted(None):
             link.wake.set()
 
     def begin(self, utterance: int) -> None:
@@ -166,7 +167,7 @@ class LiveEars:
         if self._down is not None:
             self._utterances.fail(done, self._down)
             return
-        if done.asked:
+        if done.asked and done.tickets:  # the answer to the pause's is on its way
             self._look_again(done)
         else:
             self._flush(done, self._tape.end)
@@ -190,8 +191,10 @@ class LiveEars:
     async def _connected(self) -> None:
         """Connect, if nobody has. Raises ProviderError."""
         async with self._opening:
-            if self._keeper is None and not self._closed:
+            stands = self._keeper is not None and self._down is None
+            if not stands and not self._closed:
                 link = await self._connect(self._patience_s)
+                self._down = None
                 self._keeper = asyncio.get_running_loop().create_task(self._keep(link))
 
     async def _connect(self, patience_s: float) -> _Link:
@@ -202,7 +205,7 @@ class LiveEars:
         tape = self._tape
         start = max(tape.start, min(self._utterances.needed(tape.end), tape.end))
         now = asyncio.get_running_loop().time()
-        behind_s = (tape.end - start) / SAMPLE_RATE / _CATCHING_UP
+        behind_s = min((tape.end - start) / SAMPLE_RATE / _CATCHING_UP, _LONGEST_CATCH_UP_S)
         link = _Link(socket, start, start, now, behind_s, sent_at=now)
         for one in self._utterances.waiting:
             self._ask(link, one, one.finished or tape.end)
@@ -401,7 +404,7 @@ class LiveEars:
 
     def _ask(self, link: _Link, utterance: Utterance, at: int) -> None:
         self._ticket += 1
-        self._utterances.flushing(self._ticket, utterance)
+        self._utterances.flushing(self._ticket, utterance, at)
         link.flushes.append(_Flush(at, self._ticket, utterance))
         link.wake.set()
 

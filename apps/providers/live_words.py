@@ -26,6 +26,8 @@ LEAD = 1_500 * BYTES_PER_MS
 # A recogniser that has heard up to so shortly before the caller's silence has heard it all: the
 # silence is noticed 100 ms after its beginning.
 _NEARLY = 80 * BYTES_PER_MS
+# Vendors' times are rounded.
+_ROUNDING = 20 * BYTES_PER_MS
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +100,7 @@ class Utterances:
         self.known = 0  # up to here the words are final, or nobody's
         self._over = 0  # where the last finished utterance ended
         self._loose: deque[Said] = deque(maxlen=20)  # words before anybody said they were speech
-        self._flushes: dict[int, Utterance] = {}
+        self._flushes: dict[int, tuple[int, Utterance]] = {}
 
     # --- the caller ---------------------------------------------------------------------------
 
@@ -141,9 +143,9 @@ class Utterances:
 
     # --- the vendor -----------------------------------------------------------------------------
 
-    def flushing(self, ticket: int, utterance: Utterance) -> None:
-        """The vendor is asked to finish what it has of ``utterance``."""
-        self._flushes[ticket] = utterance
+    def flushing(self, ticket: int, utterance: Utterance, at: int) -> None:
+        """The vendor is asked to finish what it has of ``utterance``, which is up to ``at``."""
+        self._flushes[ticket] = (at, utterance)
         utterance.tickets += 1
         utterance.asked = True
 
@@ -151,32 +153,54 @@ class Utterances:
         """Take what the vendor says."""
         if said.final and said.end is not None:
             self.known = max(self.known, said.end)
-        answered = self._answered(said)
-        if answered is None and not said.text:
-            self._silence(said.through)
-            return
-        target = answered or self._at(said)
+        target = self._answered(said) if said.flushed else self._meant(said)
         if target is None:
-            if said.final and said.ticket is None and not self._is_late(said):
-                self._loose.append(said)
+            self._keep(said)
         elif said.error is not None:
             self.fail(target, said.error)
         else:
             self._words(target, said)
             self._follow(target, said)
+        self._silence(said.through)
+
+    def _keep(self, said: Said) -> None:
+        """Keep words that nobody has claimed; a mark for them may come yet."""
+        if said.text and said.final and said.ticket is None and not self._is_late(said):
+            self._loose.append(said)
+
+    def _meant(self, said: Said) -> Utterance | None:
+        """Return the utterance that words belong to."""
+        if said.ticket in self._flushes:
+            return self._if_active(self._flushes[said.ticket][1])
+        return self._at(said) if said.text else None
 
     def _answered(self, said: Said) -> Utterance | None:
-        """Return the utterance whose flush this answers; without a ticket, the oldest's."""
-        ticket = said.ticket
-        if ticket is None and said.flushed:
-            ticket = next(iter(self._flushes), None)
-        found = self._flushes.get(ticket) if ticket is not None else None
-        if found is None or ticket is None:
-            return None
-        if said.flushed:
-            del self._flushes[ticket]
-            found.tickets -= 1
-        return found if found is self.open or found in self.waiting else None
+        """Return the utterance whose flush this answers, or that its words belong to."""
+        target = self._meant(said)
+        found = target
+        for ticket in self._tickets_of(said, target):
+            utterance = self._flushes.pop(ticket)[1]
+            utterance.tickets -= 1
+            found = self._if_active(utterance) or found
+        return target if said.text else found
+
+    def _tickets_of(self, said: Said, target: Utterance | None) -> list[int]:
+        """Return the flushes that an answer is to; a vendor may skip one it has nothing for."""
+        if said.ticket is not None:
+            return [said.ticket] if said.ticket in self._flushes else []
+        if said.through is not None:
+            reached = said.through + _ROUNDING
+            return [n for n, (at, _) in self._flushes.items() if at <= reached] or self._oldest()
+        active = [n for n, (_, one) in self._flushes.items() if self._if_active(one)]
+        if target is None:
+            return active[:1]
+        return [n for n in active if self._flushes[n][1] is target]
+
+    def _oldest(self) -> list[int]:
+        return list(self._flushes)[:1]
+
+    def _if_active(self, utterance: Utterance) -> Utterance | None:
+        return utterance if utterance is self.open or utterance in self.waiting else None
 
     def _at(self, said: Said) -> Utterance | None:
         """Return the utterance that words lie in; words without a place are the oldest's."""
