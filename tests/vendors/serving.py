@@ -172,6 +172,7 @@ class StandIn:
         self.live = 0
         self.refusals: list[str] = []
         self.url = ""
+        self.connections: set[Any] = set()
 
     async def http(self, exchange: Exchange) -> None:
         """Answer an HTTP request."""
@@ -201,6 +202,11 @@ class StandIn:
         """Hold the answer after its first piece, where a test asks for it."""
         if self.hold is not None:
             await self.hold.wait()
+
+    def hang_up(self) -> None:
+        """Break every connection off, as a vendor does with idle ones, or a network."""
+        for connection in list(self.connections):
+            connection.transport.abort()
 
     async def until(self, true: Callable[[], bool]) -> None:
         """Wait until something has happened here: tests call this instead of sleeping."""
@@ -282,6 +288,7 @@ async def serving(stand_in: StandIn) -> AsyncIterator[StandIn]:
     await server.startup()
     port = server.servers[0].sockets[0].getsockname()[1]
     stand_in.url = f"http://127.0.0.1:{port}"
+    stand_in.connections = server.server_state.connections
     try:
         yield stand_in
     finally:
