@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Mapping
 
-from apps.providers import cartesia, local, scripted, vendors
+from apps.providers import cartesia, deepgram_tts, elevenlabs, local, scripted, vendors
 from apps.providers.base import Declaration, Kind
 
 
@@ -19,6 +19,8 @@ PROVIDERS: Mapping[tuple[Kind, str], Declaration] = _by_slot(
     (
         *local.DECLARATIONS,
         *cartesia.DECLARATIONS,
+        *elevenlabs.DECLARATIONS,
+        *deepgram_tts.DECLARATIONS,
         *vendors.DECLARATIONS,
         *scripted.DECLARATIONS,
     )

@@ -40,7 +40,7 @@ _SPEECH = (
 
 # For choosing from; another name is passed on, with a warning. Sources, read in November 2026:
 # developers.deepgram.com/docs/model, docs.gladia.io (models),
-# elevenlabs.io/docs/overview/models, ai.google.dev/gemini-api/docs/models, AssemblyAI's Python SDK
+# ai.google.dev/gemini-api/docs/models, AssemblyAI's Python SDK
 # (SpeechModel), OpenAI's agents SDK (OpenAIRealtimeModels), and client libraries' lists of OpenAI's
 # and Anthropic's names.
 _MODELS: Mapping[tuple[Kind, str], tuple[str, ...]] = {
@@ -63,10 +63,6 @@ _MODELS: Mapping[tuple[Kind, str], tuple[str, ...]] = {
         + ("gemini-2.5-flash-lite", "gemini-2.5-pro")
     ),
     ("llm", "openai_realtime"): ("gpt-realtime", "gpt-realtime-1.5", "gpt-realtime-mini"),
-    ("tts", "elevenlabs"): (
-        ("eleven_flash_v2_5", "eleven_flash_v2", "eleven_turbo_v2_5")
-        + ("eleven_multilingual_v2", "eleven_v3")
-    ),
     ("tts", "openai_tts"): ("gpt-4o-mini-tts", "tts-1", "tts-1-hd"),
 }
 # Daily Bots' documented default; others leave the choice to the vendor.
@@ -100,8 +96,6 @@ DECLARATIONS = (
     _declare("llm", "groq", "Groq"),
     _declare("llm", "custom_llm", "An OpenAI-compatible server"),
     _declare("llm", "openai_realtime", "OpenAI Realtime"),
-    _declare("tts", "elevenlabs", "ElevenLabs"),
-    _declare("tts", "deepgram_tts", "Deepgram Aura"),
     _declare("tts", "openai_tts", "OpenAI speech"),
     _declare("tts", "playht", "PlayHT"),
     _declare("tts", "azure_tts", "Azure speech"),
