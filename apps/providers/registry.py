@@ -5,7 +5,17 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Mapping
 
-from apps.providers import cartesia, local, scripted, vendors
+from apps.providers import (
+    aws_tts,
+    azure_tts,
+    cartesia,
+    google_tts,
+    local,
+    openai_tts,
+    playht,
+    scripted,
+    vendors,
+)
 from apps.providers.base import Declaration, Kind
 
 
@@ -20,6 +30,11 @@ PROVIDERS: Mapping[tuple[Kind, str], Declaration] = _by_slot(
         *local.DECLARATIONS,
         *cartesia.DECLARATIONS,
         *vendors.DECLARATIONS,
+        *openai_tts.DECLARATIONS,
+        *azure_tts.DECLARATIONS,
+        *aws_tts.DECLARATIONS,
+        *google_tts.DECLARATIONS,
+        *playht.DECLARATIONS,
         *scripted.DECLARATIONS,
     )
 )

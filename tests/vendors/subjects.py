@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.vendors import cartesia
+from tests.vendors import azure_speech, cartesia, google_speech, openai_speech, polly
 from tests.vendors.kinds import Subject
 
 MODELS: tuple[Subject, ...] = ()
@@ -17,6 +17,43 @@ VOICES: tuple[Subject, ...] = (
         times_words=True,
         shares_socket=True,
         heard_as=(cartesia.VOICE, "sonic-3"),
+    ),
+    Subject(
+        "tts",
+        "openai_tts",
+        openai_speech.OpenAISpeechStandIn,
+        settings={"model": "tts-1", "voice": "nova"},
+        key_name="OPENAI_API_KEY",
+        heard_as=("nova", "tts-1"),
+    ),
+    Subject(
+        "tts",
+        "azure_tts",
+        azure_speech.AzureSpeechStandIn,
+        settings={"voice": "de-DE-KatjaNeural", "language": "de-DE"},
+        key_name="AZURE_SPEECH_KEY",
+        heard_as=("de-DE-KatjaNeural", ""),
+    ),
+    Subject(
+        "tts",
+        "aws_tts",
+        polly.PollyStandIn,
+        settings={
+            "model": "generative",
+            "voice": "Ruth",
+            "options": {"aws_access_key_id": polly.ACCESS_KEY_ID},
+        },
+        key_name="AWS_SECRET_ACCESS_KEY",
+        heard_as=("Ruth", "generative"),
+    ),
+    Subject(
+        "tts",
+        "google_tts",
+        google_speech.GoogleSpeechStandIn,
+        settings={"voice": "en-US-Chirp3-HD-Charon"},
+        key_name="GOOGLE_API_KEY",
+        shares_socket=True,
+        heard_as=("en-US-Chirp3-HD-Charon", ""),
     ),
 )
 EARS: tuple[Subject, ...] = ()
