@@ -38,6 +38,7 @@ STREAMING = re.compile(r"[a-z]{2,3}-[A-Z]{2}-Chirp3-HD-[A-Z][a-z]+")
 WHOLE = re.compile(r"[a-z]{2,3}-[A-Z]{2}-(?:Neural2|Standard|Wavenet|Studio)-[A-Z]")
 GEMINI = frozenset({"gemini-2.5-flash-tts", "gemini-2.5-pro-tts"})
 _LONGEST = 5_000
+_CUT_AFTER = 3
 _MULAW = cloud_tts.AudioEncoding.MULAW
 _CODES: Mapping[int, Any] = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
@@ -68,11 +69,13 @@ class Connection:
 
 
 class GoogleSpeechStandIn(VoiceStandIn):
-    """certificates: of the service accounts that are let in, by the id of the key."""
+    """certificates: of the service accounts that are let in, by the id of the key. passed: bytes
+    sent to clients, as they go out."""
 
     def __init__(self) -> None:
         super().__init__()
         self.certificates: dict[str, bytes] = {}
+        self.passed = 0
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[None]:
@@ -128,9 +131,16 @@ class GoogleSpeechStandIn(VoiceStandIn):
             yield piece
             if number == 0:
                 await self.after_first()
-                if fault == "cut":
-                    self.hang_up()
-                    await context.abort(grpc.StatusCode.UNAVAILABLE, "cut")
+            # What gRPC has not handed over when a connection breaks is lost, hence not the first.
+            elif number == _CUT_AFTER and fault == "cut":
+                await self._cut(_CUT_AFTER * len(piece))
+                await context.abort(grpc.StatusCode.UNAVAILABLE, "cut")
+
+    async def _cut(self, sent: int) -> None:
+        """Break the connection once so many bytes are on their way to the client."""
+        await self.until(lambda: self.passed >= sent)
+        for connection in self.connections:
+            connection.transport.close()
 
     async def _whole(self, message: bytes, context: Any) -> bytes:
         self.live += 1
@@ -242,7 +252,10 @@ class Relay:
         self._stand_in.connections.add(connection)
         try:
             back, out = await asyncio.open_connection("127.0.0.1", self._port)
-            ways = [asyncio.ensure_future(_copy(*way)) for way in ((reader, out), (back, writer))]
+            ways = [
+                asyncio.ensure_future(self._copy(reader, out)),
+                asyncio.ensure_future(self._copy(back, writer, count=True)),
+            ]
             await asyncio.wait(ways, return_when=asyncio.FIRST_COMPLETED)
             for way in ways:
                 way.cancel()
@@ -251,12 +264,14 @@ class Relay:
             writer.close()
             self._stand_in.connections.discard(connection)
 
-
-async def _copy(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    with suppress(OSError):
-        while piece := await reader.read(65_536):
-            writer.write(piece)
-            await writer.drain()
+    async def _copy(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, *, count: bool = False
+    ) -> None:
+        with suppress(OSError):
+            while piece := await reader.read(65_536):
+                writer.write(piece)
+                await writer.drain()
+                self._stand_in.passed += len(piece) * count
 
 
 def _known(message: Any) -> None:
