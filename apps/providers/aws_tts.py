@@ -20,7 +20,7 @@ from apps.providers import connections, failures, ssml
 from apps.providers.base import Declaration, Option, ServiceSettings, Voice
 from apps.providers.http_voice import Warmth, voiced
 from apps.providers.sharing import Shared
-from apps.providers.sound import Sound, is_speakable
+from apps.providers.sound import Sound, speakable
 from apps.voice.ports import ProviderError
 
 _NAME = "aws_tts"
@@ -109,7 +109,7 @@ class Polly:
         await self._warmth.warm()
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
-        if not is_speakable(text):
+        if not (text := speakable(text)):
             return
         async with aclosing(voiced(self._pieces(text), Sound(_NAME), self._warmth)) as pieces:
             async for piece in pieces:

@@ -13,7 +13,7 @@ from contextlib import aclosing
 from apps.providers import failures, ssml
 from apps.providers.base import Declaration, Option, ServiceSettings, Voice
 from apps.providers.http_voice import HttpSpeech, Request
-from apps.providers.sound import Sound, is_speakable
+from apps.providers.sound import Sound, speakable
 from apps.voice.ports import ProviderError
 
 _NAME = "azure_tts"
@@ -81,7 +81,7 @@ class AzureSpeech:
         await self._speech.warm()
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
-        if not is_speakable(text):
+        if not (text := speakable(text)):
             return
         headers = {
             **self._headers(),

@@ -19,7 +19,7 @@ from apps.providers import connections, failures, google_rpc
 from apps.providers.base import Declaration, Option, ServiceSettings, Voice
 from apps.providers.google_rpc import Key
 from apps.providers.http_voice import voiced
-from apps.providers.sound import Sound, is_speakable
+from apps.providers.sound import Sound, speakable
 
 _NAME = "google_tts"
 _OWN = "https://texttospeech.googleapis.com"
@@ -102,7 +102,7 @@ class GoogleSpeech:
                 await google_rpc.connect(lane, self._settings.patience_s)
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
-        if not is_speakable(text):
+        if not (text := speakable(text)):
             return
         async with aclosing(voiced(self._pieces(text), Sound(_NAME))) as pieces:
             async for piece in pieces:

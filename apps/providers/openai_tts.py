@@ -15,7 +15,7 @@ from urllib.parse import quote
 from apps.providers import failures
 from apps.providers.base import Declaration, Option, ServiceSettings, Voice
 from apps.providers.http_voice import HttpSpeech, Request
-from apps.providers.sound import PcmSound, is_speakable
+from apps.providers.sound import PcmSound, speakable
 
 _NAME = "openai_tts"
 _OWN = "https://api.openai.com"
@@ -74,7 +74,7 @@ class OpenAISpeech:
         await self._speech.warm()
 
     async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
-        if not is_speakable(text):
+        if not (text := speakable(text)):
             return
         headers = {**self._headers(), "Content-Type": "application/json"}
         body = json.dumps(self._body(text)).encode()

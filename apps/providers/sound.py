@@ -12,9 +12,14 @@ from apps.providers.audible import is_silent
 from apps.voice.resampling import MulawResampler
 
 
-def is_speakable(text: str) -> bool:
-    """Whether there is anything in ``text`` to say: vendors send nothing for mere punctuation."""
-    return any(character.isalnum() for character in text)
+def speakable(text: str) -> str:
+    """Return what of ``text`` can be sent, or nothing where there is nothing to say in it.
+
+    Vendors answer mere punctuation with nothing. Half a surrogate pair is no character.
+    """
+    if not any(character.isalnum() for character in text):
+        return ""
+    return text.encode("utf-8", "replace").decode()
 
 
 class Sound:
