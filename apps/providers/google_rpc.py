@@ -158,10 +158,8 @@ class Key:
 
 
 def is_broken(error: Any) -> bool:
-    """Whether the connection broke, rather than that the vendor said so."""
-    return error.code().name == "UNAVAILABLE" and "received from peer" not in (
-        error.debug_error_string() or ""
-    )
+    """Whether the connection broke, rather than that Google said so: that comes with details."""
+    return error.code().name == "UNAVAILABLE" and not error.trailing_metadata()
 
 
 def failure(provider: str, error: Any) -> ProviderError:

@@ -40,7 +40,7 @@ DECLARATIONS = (
             "Google Cloud's voices. The key is an API key, or a service account's key file as it "
             "stands (JSON)."
         ),
-        models=("gemini-2.5-flash-tts", "gemini-2.5-pro-tts", "gemini-2.5-flash-lite-preview-tts"),
+        models=("gemini-2.5-flash-tts", "gemini-2.5-pro-tts", "gemini-3.1-flash-tts-preview"),
         open_models=True,
         voices=(
             Voice(_VOICE, "Kore", "en-US"),
@@ -76,6 +76,7 @@ DECLARATIONS = (
             "Voices other than Chirp 3: HD and Gemini's send nothing before a sentence is done.",
             "The language is the one in the voice's name; only Gemini's voices are told another.",
             "Gemini 3.8's voices are not on this service of Google's.",
+            "Gemini's models are billed by tokens, not by the characters that are counted here.",
         ),
     ),
 )

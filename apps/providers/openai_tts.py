@@ -1,7 +1,8 @@
 """OpenAI's voices, by its speech endpoint (not through the SDK, which adds a millisecond).
 
-Source: developers.openai.com, API reference "Create speech" and guide "Text to speech", read in
-November 2026.
+Source: developers.openai.com, API reference "Create speech", guide "Text to speech" and page
+"Deprecations", read in November 2026: the endpoint and all of its models end on 6 January 2027.
+OpenAI's replacement is a model of the Realtime API, which is another protocol.
 """
 
 from __future__ import annotations
@@ -30,7 +31,10 @@ DECLARATIONS = (
         kind="tts",
         name=_NAME,
         title="OpenAI speech",
-        description="OpenAI's voices. Their manner can be told in words.",
+        description=(
+            "OpenAI's voices, whose manner can be told in words. OpenAI shuts this endpoint on "
+            "6 January 2027; servers that are compatible with it stay."
+        ),
         models=(_MODEL, "gpt-4o-mini-tts-2025-12-15", "tts-1", "tts-1-hd"),
         open_models=True,
         voices=tuple(Voice(name, name.title()) for name in (*_VOICES, "sage", "shimmer", "verse")),
@@ -54,6 +58,8 @@ DECLARATIONS = (
         base_url=_OWN,
         source="developers.openai.com/api/reference (Create speech), read in November 2026",
         limits=(
+            "OpenAI shuts the endpoint and its models on 6 January 2027; gpt-realtime-2.1-mini, "
+            "which replaces them, is for openai_realtime.",
             "It speaks the language of the text; a language cannot be set.",
             "It sends no mu-law: its 24 kHz PCM is resampled here.",
         ),

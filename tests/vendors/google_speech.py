@@ -36,7 +36,7 @@ SERVICE = "google.cloud.texttospeech.v1.TextToSpeech"
 AUDIENCE = "https://texttospeech.googleapis.com/"
 STREAMING = re.compile(r"[a-z]{2,3}-[A-Z]{2}-Chirp3-HD-[A-Z][a-z]+")
 WHOLE = re.compile(r"[a-z]{2,3}-[A-Z]{2}-(?:Neural2|Standard|Wavenet|Studio)-[A-Z]")
-GEMINI = frozenset({"gemini-2.5-flash-tts", "gemini-2.5-pro-tts"})
+GEMINI = frozenset({"gemini-2.5-flash-tts", "gemini-2.5-pro-tts", "gemini-3.1-flash-tts-preview"})
 _LONGEST = 5_000
 _CUT_AFTER = 3
 _MULAW = cloud_tts.AudioEncoding.MULAW
@@ -129,6 +129,8 @@ class GoogleSpeechStandIn(VoiceStandIn):
         await self.before_first()
         for number, piece in enumerate(self.mulaw(text, fault)):
             yield piece
+            if self.pace_s:
+                await asyncio.sleep(self.pace_s)
             if number == 0:
                 await self.after_first()
             # What gRPC has not handed over when a connection breaks is lost, hence not the first.

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from tests.vendors import azure_speech, cartesia, google_speech, openai_speech, polly
 from tests.vendors.kinds import Subject
 
@@ -30,7 +32,11 @@ VOICES: tuple[Subject, ...] = (
         "tts",
         "azure_tts",
         azure_speech.AzureSpeechStandIn,
-        settings={"voice": "de-DE-KatjaNeural", "language": "de-DE"},
+        settings={
+            "voice": "de-DE-KatjaNeural",
+            "language": "de-DE",
+            "options": {"region": os.environ.get("AZURE_SPEECH_REGION", "eastus")},
+        },
         key_name="AZURE_SPEECH_KEY",
         heard_as=("de-DE-KatjaNeural", ""),
     ),

@@ -92,6 +92,17 @@ async def test_a_wrong_key_is_told_by_its_reason(vendor: GoogleSpeechStandIn) ->
         await said(voice(vendor, WRONG_KEY))
 
 
+async def test_a_vendor_that_says_it_is_unavailable_is_asked_but_once(
+    vendor: GoogleSpeechStandIn,
+) -> None:
+    speaking = voice(vendor)
+    await said(speaking)
+    vendor.fault = Fault("status", 503, times=1)
+    with pytest.raises(ProviderError, match="is in trouble"):
+        await said(speaking)
+    assert len(vendor.seen) == 2
+
+
 async def test_a_service_account_signs_for_itself(vendor: GoogleSpeechStandIn) -> None:
     account, vendor.certificates[KEY_ID] = service_account()
     speaking = voice(vendor, account)
