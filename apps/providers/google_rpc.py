@@ -162,6 +162,14 @@ def is_broken(error: Any) -> bool:
     return error.code().name == "UNAVAILABLE" and not error.trailing_metadata()
 
 
+def is_masked(error: Any) -> bool:
+    """Whether a call was refused while it was still sending, and gRPC's library lost the refusal.
+
+    Seen with grpcio 1.85: a message that can no longer be sent replaces the status that came.
+    """
+    return (error.code().name, error.details()) == ("INTERNAL", "Internal error from Core")
+
+
 def failure(provider: str, error: Any) -> ProviderError:
     """Return ours for a gRPC error."""
     name = error.code().name

@@ -28,6 +28,7 @@ _TYPES = "google.cloud.texttospeech_v1.types"
 _SERVICE = "/google.cloud.texttospeech.v1.TextToSpeech"
 _VOICE = "en-US-Chirp3-HD-Kore"
 _RATE = 8_000
+_MOST_ASKED = 3
 _LOCALE = re.compile(r"[a-z]{2,3}-(?:[A-Za-z]{4}-)?[A-Z]{2}")
 _STREAMING = re.compile(r"chirp|gemini", re.IGNORECASE)
 
@@ -113,11 +114,12 @@ class GoogleSpeech:
         """Nothing is held per call but the key."""
 
     async def _pieces(self, text: str) -> AsyncGenerator[bytes, None]:
-        """Stream the sentence; ask again, once, if a kept connection turns out to be broken."""
+        """Stream the sentence. Asks again, once, if a kept connection turns out to be broken, and
+        twice to hear why it was refused."""
         grpc = await connections.sdk(_NAME, "grpc.aio", _EXTRA)
         metadata = await self._key.metadata()
         types = await connections.sdk(_NAME, _TYPES, _EXTRA)
-        for again in (True, False):
+        for asked in range(_MOST_ASKED):
             came = False
             async with google_rpc.lane(_NAME, self._url) as lane:
                 kept = lane.used
@@ -128,7 +130,9 @@ class GoogleSpeech:
                             yield answer
                     return
                 except grpc.AioRpcError as exc:
-                    if came or not (again and kept and google_rpc.is_broken(exc)):
+                    stale = asked == 0 and kept and google_rpc.is_broken(exc)
+                    masked = asked + 1 < _MOST_ASKED and google_rpc.is_masked(exc)
+                    if came or not (stale or masked):
                         raise google_rpc.failure(_NAME, exc) from None
 
     async def _asked(
