@@ -9,6 +9,8 @@ from apps.providers import (
     aws_tts,
     azure_tts,
     cartesia,
+    deepgram_tts,
+    elevenlabs,
     google_tts,
     local,
     openai_tts,
@@ -29,6 +31,8 @@ PROVIDERS: Mapping[tuple[Kind, str], Declaration] = _by_slot(
     (
         *local.DECLARATIONS,
         *cartesia.DECLARATIONS,
+        *elevenlabs.DECLARATIONS,
+        *deepgram_tts.DECLARATIONS,
         *vendors.DECLARATIONS,
         *openai_tts.DECLARATIONS,
         *azure_tts.DECLARATIONS,

@@ -183,6 +183,10 @@ class SpeechSocket:
                 return True
             if self._closed:
                 raise failures.lost(self._dialect.provider)
+            # What its reader still has to tell of the old one is nobody's concern any more.
+            self._connection = None
+            if standing is not None:
+                self._spawn(connections.hung_up(standing))
             url, headers = self._dialect.handshake()
             opened = await connections.socket(
                 self._dialect.provider, url, headers, patience_s=self._patience_s
@@ -190,8 +194,6 @@ class SpeechSocket:
             self._connection = opened
             self._dialect.opened()
             self._spawn(self._listen(opened))
-            if standing is not None:
-                self._spawn(connections.hung_up(standing))
             return False
 
     async def _listen(self, connection: ClientConnection) -> None:

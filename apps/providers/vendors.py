@@ -37,7 +37,7 @@ _SPEECH = (
 
 # For choosing from; another name is passed on, with a warning. Sources, read in November 2026:
 # developers.deepgram.com/docs/model, docs.gladia.io (models),
-# elevenlabs.io/docs/overview/models, ai.google.dev/gemini-api/docs/models, AssemblyAI's Python SDK
+# ai.google.dev/gemini-api/docs/models, AssemblyAI's Python SDK
 # (SpeechModel), OpenAI's agents SDK (OpenAIRealtimeModels), and client libraries' lists of OpenAI's
 # and Anthropic's names.
 _MODELS: Mapping[tuple[Kind, str], tuple[str, ...]] = {
@@ -60,10 +60,6 @@ _MODELS: Mapping[tuple[Kind, str], tuple[str, ...]] = {
         + ("gemini-2.5-flash-lite", "gemini-2.5-pro")
     ),
     ("llm", "openai_realtime"): ("gpt-realtime", "gpt-realtime-1.5", "gpt-realtime-mini"),
-    ("tts", "elevenlabs"): (
-        ("eleven_flash_v2_5", "eleven_flash_v2", "eleven_turbo_v2_5")
-        + ("eleven_multilingual_v2", "eleven_v3")
-    ),
 }
 # Daily Bots' documented default; others leave the choice to the vendor.
 _DEFAULT_MODELS: Mapping[tuple[Kind, str], str] = {("stt", "deepgram"): "nova-2-general"}
@@ -96,7 +92,5 @@ DECLARATIONS = (
     _declare("llm", "groq", "Groq"),
     _declare("llm", "custom_llm", "An OpenAI-compatible server"),
     _declare("llm", "openai_realtime", "OpenAI Realtime"),
-    _declare("tts", "elevenlabs", "ElevenLabs"),
-    _declare("tts", "deepgram_tts", "Deepgram Aura"),
     _declare("tts", "rime", "Rime"),
 )

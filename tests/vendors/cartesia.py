@@ -80,6 +80,8 @@ class Context:
 
 class CartesiaStandIn(VoiceStandIn):
     """concurrency: how many contexts may be active. expires_s: when an idle context ends.
+    ends_twice: whether an input ends of its own accord and once more by its flush, as with custom
+    buffering. times_from_sentence: whether words' times begin anew with each input.
 
     requests: every generation request, as it came. refuses: what the next sentences are told
     inside the socket, if set.
@@ -89,6 +91,8 @@ class CartesiaStandIn(VoiceStandIn):
         super().__init__()
         self.concurrency = 3
         self.expires_s = 1.0
+        self.ends_twice = False
+        self.times_from_sentence = False
         self.requests: list[dict[str, Any]] = []
         self.refuses: Refused | None = None
 
@@ -221,6 +225,8 @@ class Connection:
         else:
             more = {"flush_id": flush_id, "flush_done": True}
             await self._say(context, "flush_done", **more)
+            if self._vendor.ends_twice:
+                await self._say(context, "flush_done", **more)
             context.expiry = self._group.create_task(self._expire(context))
 
     async def _sound(self, context: Context, text: str, flush_id: int) -> None:
@@ -237,6 +243,8 @@ class Connection:
         if not context.fixed.get("add_timestamps"):
             return
         step = self._vendor.MS_PER_CHARACTER
+        if self._vendor.times_from_sentence:
+            context.ms = 0.0
         found = list(re.finditer(r"\S+", text))
         for few in (found[:3], found[3:]):
             if few:

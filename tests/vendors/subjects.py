@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
-
-from tests.vendors import azure_speech, cartesia, google_speech, openai_speech, polly
+from tests.vendors import cartesia, deepgram_speak, elevenlabs, subjects_over_http
 from tests.vendors.kinds import Subject
 
 MODELS: tuple[Subject, ...] = ()
@@ -22,44 +20,29 @@ VOICES: tuple[Subject, ...] = (
     ),
     Subject(
         "tts",
-        "openai_tts",
-        openai_speech.OpenAISpeechStandIn,
-        settings={"model": "tts-1", "voice": "nova"},
-        key_name="OPENAI_API_KEY",
-        heard_as=("nova", "tts-1"),
-    ),
-    Subject(
-        "tts",
-        "azure_tts",
-        azure_speech.AzureSpeechStandIn,
+        "elevenlabs",
+        elevenlabs.ElevenLabsStandIn,
         settings={
-            "voice": "de-DE-KatjaNeural",
-            "language": "de-DE",
-            "options": {"region": os.environ.get("AZURE_SPEECH_REGION", "eastus")},
+            "model": "eleven_flash_v2_5",
+            "voice": elevenlabs.VOICE,
+            "language": "en-US",
+            "options": {"stability": 0.4, "use_speaker_boost": True},
         },
-        key_name="AZURE_SPEECH_KEY",
-        heard_as=("de-DE-KatjaNeural", ""),
-    ),
-    Subject(
-        "tts",
-        "aws_tts",
-        polly.PollyStandIn,
-        settings={
-            "model": "generative",
-            "voice": "Ruth",
-            "options": {"aws_access_key_id": polly.ACCESS_KEY_ID},
-        },
-        key_name="AWS_SECRET_ACCESS_KEY",
-        heard_as=("Ruth", "generative"),
-    ),
-    Subject(
-        "tts",
-        "google_tts",
-        google_speech.GoogleSpeechStandIn,
-        settings={"voice": "en-US-Chirp3-HD-Charon"},
-        key_name="GOOGLE_API_KEY",
+        key_name="ELEVENLABS_API_KEY",
+        times_words=True,
         shares_socket=True,
-        heard_as=("en-US-Chirp3-HD-Charon", ""),
+        heard_as=(elevenlabs.VOICE, "eleven_flash_v2_5"),
     ),
+    Subject(
+        "tts",
+        "deepgram_tts",
+        deepgram_speak.DeepgramStandIn,
+        settings={"voice": deepgram_speak.VOICE, "options": {"speed": 1.1}},
+        key_name="DEEPGRAM_API_KEY",
+        stops_in_words=True,
+        shares_socket=True,
+        heard_as=(deepgram_speak.VOICE, deepgram_speak.VOICE),
+    ),
+    *subjects_over_http.VOICES,
 )
 EARS: tuple[Subject, ...] = ()
