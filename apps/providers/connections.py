@@ -12,7 +12,7 @@ import functools
 import importlib
 import logging
 import ssl
-from collections.abc import AsyncIterator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from types import ModuleType
 from typing import Any
@@ -37,6 +37,9 @@ LARGEST = 8 * 1024 * 1024
 _SILENT = logging.Logger("websockets", logging.CRITICAL)  # noqa: LOG001
 
 _clients: MutableMapping[asyncio.AbstractEventLoop, dict[bool, httpx.AsyncClient]] = (
+    WeakKeyDictionary()
+)
+_closers: MutableMapping[asyncio.AbstractEventLoop, list[Callable[[], Awaitable[None]]]] = (
     WeakKeyDictionary()
 )
 
@@ -74,10 +77,19 @@ def _client(guarded: bool) -> httpx.AsyncClient:
     )
 
 
+def at_close(closer: Callable[[], Awaitable[None]]) -> None:
+    """Have the running loop's ``aclose`` call ``closer`` once: for what other modules share."""
+    _closers.setdefault(asyncio.get_running_loop(), []).append(closer)
+
+
 async def aclose() -> None:
-    """Close the running loop's HTTP connections."""
-    for client in _clients.pop(asyncio.get_running_loop(), {}).values():
+    """Close the running loop's HTTP connections, and what was given to ``at_close``."""
+    loop = asyncio.get_running_loop()
+    for client in _clients.pop(loop, {}).values():
         await client.aclose()
+    for closer in _closers.pop(loop, []):
+        with contextlib.suppress(Exception):
+            await closer()
 
 
 @asynccontextmanager

@@ -5,7 +5,19 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Mapping
 
-from apps.providers import cartesia, deepgram_tts, elevenlabs, local, scripted, vendors
+from apps.providers import (
+    aws_tts,
+    azure_tts,
+    cartesia,
+    deepgram_tts,
+    elevenlabs,
+    google_tts,
+    local,
+    openai_tts,
+    playht,
+    scripted,
+    vendors,
+)
 from apps.providers.base import Declaration, Kind
 
 
@@ -22,6 +34,11 @@ PROVIDERS: Mapping[tuple[Kind, str], Declaration] = _by_slot(
         *elevenlabs.DECLARATIONS,
         *deepgram_tts.DECLARATIONS,
         *vendors.DECLARATIONS,
+        *openai_tts.DECLARATIONS,
+        *azure_tts.DECLARATIONS,
+        *aws_tts.DECLARATIONS,
+        *google_tts.DECLARATIONS,
+        *playht.DECLARATIONS,
         *scripted.DECLARATIONS,
     )
 )

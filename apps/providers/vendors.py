@@ -32,9 +32,6 @@ _SPEECH = (
     Option("text_filter", "object", "What not to read aloud."),
     Option("sample_rate", "integer", "Sample rate in Hz.", minimum=8000),
     Option("output_format", "string", "The vendor's audio format."),
-    Option("user_id", "string", "The vendor's user."),
-    Option("region", "string", "The vendor's region."),
-    Option("aws_access_key_id", "string", "AWS access key id."),
 )
 
 
@@ -63,7 +60,6 @@ _MODELS: Mapping[tuple[Kind, str], tuple[str, ...]] = {
         + ("gemini-2.5-flash-lite", "gemini-2.5-pro")
     ),
     ("llm", "openai_realtime"): ("gpt-realtime", "gpt-realtime-1.5", "gpt-realtime-mini"),
-    ("tts", "openai_tts"): ("gpt-4o-mini-tts", "tts-1", "tts-1-hd"),
 }
 # Daily Bots' documented default; others leave the choice to the vendor.
 _DEFAULT_MODELS: Mapping[tuple[Kind, str], str] = {("stt", "deepgram"): "nova-2-general"}
@@ -96,10 +92,5 @@ DECLARATIONS = (
     _declare("llm", "groq", "Groq"),
     _declare("llm", "custom_llm", "An OpenAI-compatible server"),
     _declare("llm", "openai_realtime", "OpenAI Realtime"),
-    _declare("tts", "openai_tts", "OpenAI speech"),
-    _declare("tts", "playht", "PlayHT"),
-    _declare("tts", "azure_tts", "Azure speech"),
-    _declare("tts", "aws_tts", "Amazon Polly"),
-    _declare("tts", "google_tts", "Google Cloud text-to-speech"),
     _declare("tts", "rime", "Rime"),
 )

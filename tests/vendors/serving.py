@@ -288,6 +288,10 @@ def _seen(scope: dict[str, Any], body: bytes) -> Seen:
 @asynccontextmanager
 async def serving(stand_in: StandIn) -> AsyncIterator[StandIn]:
     """Serve a stand-in until the block ends; ``stand_in.url`` is its http:// origin."""
+    if hasattr(stand_in, "serve"):  # it speaks another protocol, and serves itself
+        async with stand_in.serve():
+            yield stand_in
+        return
     # A connection that is cut on purpose is nothing to report.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
     config = uvicorn.Config(

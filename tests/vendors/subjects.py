@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.vendors import cartesia, deepgram_speak, elevenlabs
+from tests.vendors import cartesia, deepgram_speak, elevenlabs, subjects_over_http
 from tests.vendors.kinds import Subject
 
 MODELS: tuple[Subject, ...] = ()
@@ -43,5 +43,6 @@ VOICES: tuple[Subject, ...] = (
         shares_socket=True,
         heard_as=(deepgram_speak.VOICE, deepgram_speak.VOICE),
     ),
+    *subjects_over_http.VOICES,
 )
 EARS: tuple[Subject, ...] = ()

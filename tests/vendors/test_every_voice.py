@@ -348,7 +348,8 @@ async def test_nothing_is_left_behind(call: Call) -> None:
         await _whole_call(call)
     await call.vendor.until(lambda: call.vendor.live == 0)
     assert len(call.vendor.connections) <= 1
-    assert tasks_running() - len(call.vendor.connections) <= tasks + 1
+    # gRPC's own tasks end some turns of the loop after their call.
+    await call.vendor.until(lambda: tasks_running() - len(call.vendor.connections) <= tasks + 1)
 
 
 async def _whole_call(call: Call) -> None:
