@@ -5,7 +5,21 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Mapping
 
-from apps.providers import local, scripted, vendors
+from apps.providers import (
+    anthropic,
+    custom_llm,
+    deepseek,
+    gemini,
+    grok,
+    groq,
+    local,
+    mistral,
+    openai_chat,
+    openrouter,
+    scripted,
+    together,
+    vendors,
+)
 from apps.providers.base import Declaration, Kind
 
 
@@ -16,7 +30,21 @@ def _by_slot(
 
 
 PROVIDERS: Mapping[tuple[Kind, str], Declaration] = _by_slot(
-    (*local.DECLARATIONS, *vendors.DECLARATIONS, *scripted.DECLARATIONS)
+    (
+        *local.DECLARATIONS,
+        *openai_chat.DECLARATIONS,
+        *anthropic.DECLARATIONS,
+        *gemini.DECLARATIONS,
+        *groq.DECLARATIONS,
+        *grok.DECLARATIONS,
+        *together.DECLARATIONS,
+        *mistral.DECLARATIONS,
+        *deepseek.DECLARATIONS,
+        *openrouter.DECLARATIONS,
+        *custom_llm.DECLARATIONS,
+        *vendors.DECLARATIONS,
+        *scripted.DECLARATIONS,
+    )
 )
 
 
