@@ -8,6 +8,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
+import orjson
+
 from apps.providers import failures
 from apps.providers.event_stream import EventStream
 from apps.voice.ports import ProviderError
@@ -109,7 +111,7 @@ class Sdk:
                 return await self._client.post(
                     path,
                     cast_to=self._httpx.Response,
-                    body=body,
+                    content=orjson.dumps(body),  # the SDKs' own way walks through every message
                     options=options,
                     stream=True,
                     stream_cls=self._sdk.AsyncStream,
