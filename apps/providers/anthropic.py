@@ -12,7 +12,7 @@ from apps.providers.anthropic_messages import Answer, Blocks, conversation, tool
 from apps.providers.base import Declaration, Option, ServiceSettings
 from apps.providers.chat_completions import NO_EFFECT, options
 from apps.providers.dialogue import ToolNames
-from apps.providers.event_stream import EventStream, decoded
+from apps.providers.event_stream import EventStream, taken
 from apps.providers.sdk_clients import Sdk, bare
 from apps.voice.ports import ChatMessage, ModelEvent, Tool
 
@@ -152,16 +152,18 @@ class Claude:
         self, messages: Sequence[ChatMessage], tools: Sequence[Tool]
     ) -> AsyncGenerator[ModelEvent, None]:
         names = ToolNames(tools)
-        stream = await self._opened(messages, tools, names)
         after_tool = bool(messages) and messages[-1].role == "tool"
+        if not after_tool:  # a new turn: what was thought before is of no more use
+            self._thoughts = {}
+        stream = await self._opened(messages, tools, names)
         answer = Answer(self._name, names, after_tool=after_tool)
         try:
             while not answer.ended and (data := await stream.next()) is not None:
-                for event in answer.take(decoded(self._name, data)):
+                for event in taken(answer, self._name, data):
                     yield event
             for event in answer.finished():
                 yield event
-            self._thoughts = answer.thoughts
+            self._thoughts |= answer.thoughts
             await stream.drain()
         finally:
             await stream.aclose()

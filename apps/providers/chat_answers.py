@@ -48,7 +48,7 @@ class Answer:
 
     def take(self, chunk: Chunk) -> Iterator[ModelEvent]:
         """Take the next chunk; yield what of it may be spoken."""
-        self._usage = usage_of(chunk) or self._usage
+        self._usage = usage_of(chunk) or self._usage  # some tell it so far with every chunk
         for choice in chunk.get("choices") or ():
             delta = choice.get("delta") or {}
             self._finish = choice.get("finish_reason") or self._finish
@@ -79,7 +79,7 @@ class Answer:
         return TextDelta(text)
 
     def _judge(self) -> None:
-        finish = self._finish.lower()
+        finish = self._finish.lower().partition(":")[0]  # Google adds why
         if finish in _WITHHELD:
             raise ProviderError(
                 self._provider, f"withheld the answer ({finish})", reason="bad_request"
@@ -151,16 +151,21 @@ def usage_of(chunk: Chunk) -> Usage | None:
     went_in, came_out = told.get("prompt_tokens"), told.get("completion_tokens")
     if not isinstance(went_in, int) or not isinstance(came_out, int):
         return None
-    details = told.get("prompt_tokens_details") or {}
+    details = told.get("prompt_tokens_details")
+    details = details if isinstance(details, dict) else {}
     cached = (
-        details.get("cached_tokens")
-        or told.get("prompt_cache_hit_tokens")  # DeepSeek
-        or told.get("cached_tokens")  # Together
-        or 0
+        _count(details, "cached_tokens")
+        or _count(told, "prompt_cache_hit_tokens")  # DeepSeek
+        or _count(told, "cached_tokens")  # Together
     )
     return Usage(
         prompt_tokens=went_in,
-        completion_tokens=max(came_out, (told.get("total_tokens") or 0) - went_in),
+        completion_tokens=max(came_out, _count(told, "total_tokens") - went_in),
         cached_tokens=cached,
-        cache_write_tokens=details.get("cache_write_tokens") or 0,
+        cache_write_tokens=_count(details, "cache_write_tokens"),
     )
+
+
+def _count(told: Chunk, name: str) -> int:
+    found = told.get(name)
+    return found if isinstance(found, int) else 0

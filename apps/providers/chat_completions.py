@@ -12,13 +12,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import httpx
-import orjson
 
 from apps.providers import connections, failures
 from apps.providers.base import Option, ServiceSettings
 from apps.providers.chat_answers import Answer
-from apps.providers.dialogue import ToolNames, alternating, parameters, repaired
-from apps.providers.event_stream import EventStream, decoded
+from apps.providers.dialogue import ToolNames, alternating, as_json, parameters, repaired
+from apps.providers.event_stream import EventStream, taken
 from apps.providers.guard import AddressRefused
 from apps.providers.sdk_clients import Sdk, bare
 from apps.voice.ports import ChatMessage, ModelEvent, ProviderError, Tool, ToolCall
@@ -97,7 +96,7 @@ class ChatCompletions:
         answer = Answer(self._name, names, after_tool=_ends_with_tool(messages))
         try:
             while (data := await stream.next()) is not None and data != _END:
-                for event in answer.take(decoded(self._name, data)):
+                for event in taken(answer, self._name, data):
                     yield event
             for event in answer.finished(complete=data == _END, calls_before=self._calls):
                 self._calls += isinstance(event, ToolCall)
@@ -182,7 +181,7 @@ class ChatCompletions:
         return found
 
     def _call(self, call: ToolCall, names: ToolNames) -> Fields:
-        arguments = orjson.dumps(dict(call.arguments)).decode()
+        arguments = as_json(dict(call.arguments)).decode()
         return {
             "id": self._dialect.call_id(call.id),
             "type": "function",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from urllib.parse import urlsplit
+import re
 
 from apps.providers.base import Declaration, ServiceSettings
 from apps.providers.chat_completions import NO_EFFECT, ChatCompletions, Dialect, options
@@ -32,6 +32,12 @@ DECLARATIONS = (
 )
 
 
+# Without a user's name in it: that would be a password in a place where none is looked for.
+_URL = re.compile(
+    r"https?://(\[[0-9a-f:.]+\]|[^\s/?#@:\[\]]+)(:\d{1,5})?(/[^\s?#]*)?", re.IGNORECASE
+)
+
+
 class CustomModel(ChatCompletions):
     """Implements ``voice.ports.LanguageModel`` over the server that the option base_url names."""
 
@@ -43,7 +49,7 @@ class CustomModel(ChatCompletions):
         if not given and self._settings.base_url:
             return super()._url()
         url = given.removesuffix("/chat/completions")
-        if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        if not _URL.fullmatch(url):
             message = (
                 "needs the option base_url: the http(s) address of an OpenAI-compatible server, "
                 "as in https://models.example.com/v1"

@@ -6,10 +6,13 @@ answer without its call, the same role twice, a bot that speaks first.
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from typing import Any
+
+import orjson
 
 from apps.voice.ports import ChatMessage, Tool
 
@@ -41,17 +44,14 @@ def alternating(messages: Sequence[ChatMessage]) -> list[ChatMessage]:
     turns: list[ChatMessage] = []
     for message in repaired(messages):
         begun = begun or message.role != "system"
-        turns.append(replace(message, role="user") if begun and _is_late(message) else message)
+        is_late = begun and message.role == "system"
+        turns.append(replace(message, role="user") if is_late else message)
     first = next((n for n, m in enumerate(turns) if m.role != "system"), len(turns))
     if first == len(turns) or turns[first].role != "user":
         turns.insert(first, ChatMessage("user", OPENING))
     if turns[-1].role == "assistant":
         turns.append(ChatMessage("user", SILENCE))
     return _merged(turns)
-
-
-def _is_late(message: ChatMessage) -> bool:
-    return message.role == "system"
 
 
 def _says_something(message: ChatMessage) -> bool:
@@ -115,3 +115,11 @@ class ToolNames:
 def parameters(tool: Tool) -> dict[str, Any]:
     """Return a tool's JSON Schema: always of an object, as every vendor demands."""
     return {"type": "object", "properties": {}, **tool.parameters}
+
+
+def as_json(value: Any) -> bytes:
+    """Encode what a conversation holds: whatever text came in may be in it, half characters too."""
+    try:
+        return orjson.dumps(value)
+    except TypeError:
+        return json.dumps(value).encode()

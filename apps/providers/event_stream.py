@@ -9,13 +9,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import deque
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
 from typing import Any, Protocol
 
 import orjson
 
 from apps.providers import failures
-from apps.voice.ports import ProviderError
+from apps.voice.ports import ModelEvent, ProviderError
 
 LARGEST_EVENT = 1 << 20
 LARGEST_ERROR = 1 << 16
@@ -132,14 +132,26 @@ class EventStream:
                 self._data.clear()
 
 
-def decoded(provider: str, data: bytes) -> dict[str, Any]:
-    """Read an event's JSON object. Raises ProviderError if it is none, or tells an error."""
+class Taking(Protocol):
+    """Makes a conversation's events of a vendor's."""
+
+    def take(self, event: Mapping[str, Any]) -> Iterator[ModelEvent]: ...
+
+
+def taken(answer: Taking, provider: str, data: bytes) -> list[ModelEvent]:
+    """Return what an event's JSON object means to a conversation.
+
+    Raises ProviderError if it is none, tells an error, or is not of the form that it should have.
+    """
     found = _read(data)
     if not isinstance(found, dict):
         raise failures.unreadable(provider)
     if found.get("error"):
         raise error_told(provider, found)
-    return found
+    try:
+        return list(answer.take(found))
+    except (AttributeError, TypeError, ValueError):
+        raise failures.unreadable(provider) from None
 
 
 def error_told(provider: str, body: Any) -> ProviderError:

@@ -8,9 +8,8 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
-
 from apps.providers import failures
+from apps.providers.dialogue import as_json
 from apps.providers.event_stream import EventStream
 from apps.voice.ports import ProviderError
 
@@ -34,6 +33,10 @@ def bare(kind: type[Any]) -> type[Any]:
     class Bare(kind):  # type: ignore[misc]
         dialled = False
         fixed: Mapping[str, str] = {}
+
+        def __init__(self, **given: Any) -> None:
+            super().__init__(**given)
+            self._custom_headers: dict[str, str] = {}  # those that the environment names
 
         @property
         def default_headers(self) -> dict[str, Any]:
@@ -111,7 +114,7 @@ class Sdk:
                 return await self._client.post(
                     path,
                     cast_to=self._httpx.Response,
-                    content=orjson.dumps(body),  # the SDKs' own way walks through every message
+                    content=as_json(body),  # the SDKs' own way walks through every message
                     options=options,
                     stream=True,
                     stream_cls=self._sdk.AsyncStream,

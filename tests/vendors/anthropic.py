@@ -70,7 +70,7 @@ class AnthropicStandIn(ModelStandIn):
 
     async def http(self, exchange: Exchange) -> None:
         seen = exchange.seen
-        self.break_if_stale(exchange)
+        await self.break_if_asked(exchange)
         try:
             _check_headers(seen.headers)
             if (seen.method, seen.path) == ("GET", "/v1/models"):

@@ -15,7 +15,7 @@ import numpy.typing as npt
 
 from apps.providers import registry
 from apps.providers.base import Kind, ServiceSettings
-from tests.vendors.serving import KEY, Cut, Exchange, StandIn
+from tests.vendors.serving import KEY, Cut, Exchange, Gone, StandIn
 
 
 class ModelStandIn(StandIn):
@@ -35,12 +35,15 @@ class ModelStandIn(StandIn):
         self.completion_tokens = 11
         self.stale = 0
 
-    def break_if_stale(self, exchange: Exchange) -> None:
-        """Break the connection, where a test asks for it. Raises Cut."""
+    async def break_if_asked(self, exchange: Exchange) -> None:
+        """Break the connection, or say nothing to a GET, where a test asks for it."""
         if self.stale:
             self.stale -= 1
             exchange.hang_up()
             raise Cut
+        if exchange.seen.method == "GET" and self.fault.kind == "mute":
+            await exchange.until_gone()
+            raise Gone
 
 
 class VoiceStandIn(StandIn):

@@ -88,18 +88,20 @@ class Said:
 class ChatStandIn(ModelStandIn):
     """A vendor of Chat Completions. finish: the finish_reason; empty for what fits the answer.
 
-    think: what the model thinks aloud in its text before it answers (open models).
+    arguments: splinters to send instead of a call's good JSON. breaks_with: an error to tell in
+    mid-answer, after the first piece.
     """
 
     def __init__(self, vendor: Vendor) -> None:
         super().__init__()
         self.vendor = vendor
         self.finish = ""
-        self.arguments: list[str] | None = None  # splinters to send instead of good JSON
+        self.arguments: list[str] | None = None
+        self.breaks_with: Body | None = None
 
     async def http(self, exchange: Exchange) -> None:
         seen, vendor = exchange.seen, self.vendor
-        self.break_if_stale(exchange)
+        await self.break_if_asked(exchange)
         try:
             self._check_key(seen.headers.get("authorization", ""))
             if (seen.method, seen.path) == ("GET", vendor.prefix + vendor.warm_path):
@@ -179,7 +181,10 @@ class ChatStandIn(ModelStandIn):
                 if fault == "cut":
                     raise Cut
                 await held_or_gone(self, exchange)
-        if self.vendor.usage == "always" or body.get("stream_options"):
+                if self.breaks_with is not None:
+                    await exchange.piece(_event({"error": self.breaks_with}))
+                    return
+        if self.vendor.usage == "always" or "stream_options" in body:
             await exchange.piece(_event(self._frame(body) | {"usage": self._used()}))
         await exchange.piece(b"data: [DONE]\n\n")
 

@@ -7,11 +7,14 @@ import logging
 import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
 from apps.providers import connections
+from apps.providers.base import ServiceSettings
+from apps.providers.registry import PROVIDERS
 from apps.voice.ports import (
     ChatMessage,
     ModelEvent,
@@ -22,17 +25,10 @@ from apps.voice.ports import (
     Usage,
     Warmable,
 )
+from tests.vendors.histories import ASKED, BOOK, HISTORIES, PROMPT
 from tests.vendors.kinds import ModelStandIn, Subject, tasks_running
 from tests.vendors.serving import KEY, SECRET, WRONG_KEY, Fault, serving
 from tests.vendors.subjects import MODELS
-
-PROMPT = ChatMessage("system", "You are the front desk of SECRET-PROMPT Dental.")
-ASKED = ChatMessage("user", "A table for two, please. SECRET-WORDS")
-BOOK = Tool(
-    "book_table",
-    "Book a table.",
-    {"type": "object", "properties": {"guests": {"type": "integer"}}, "required": ["guests"]},
-)
 
 
 @pytest.fixture(params=MODELS, ids=lambda subject: subject.id)
@@ -62,6 +58,12 @@ def each(name: str, variants: Mapping[str, Any]) -> pytest.MarkDecorator:
 
 def built(subject: Subject, vendor: ModelStandIn, **more: Any) -> Any:
     return subject.build(subject.service(vendor.url, **more))
+
+
+def with_options(
+    subject: Subject, vendor: ModelStandIn, options: Mapping[str, Any]
+) -> ServiceSettings:
+    return replace(subject.service(vendor.url), options=options)
 
 
 async def events_of(
@@ -157,32 +159,6 @@ async def test_a_name_that_no_vendor_takes_is_found_again(
     assert not vendor.refusals
 
 
-HISTORIES = {
-    "bot first": (PROMPT,),
-    "nothing at all": (),
-    "greeted": (PROMPT, ChatMessage("assistant", "Hello."), ASKED),
-    "silent caller": (PROMPT, ASKED, ChatMessage("assistant", "Two, right?")),
-    "twice the same role": (PROMPT, ASKED, ASKED, ChatMessage("assistant", "A"), ASKED),
-    "two prompts": (PROMPT, PROMPT, ASKED),
-    "instructed late": (PROMPT, ASKED, ChatMessage("system", "Be brief.")),
-    "empty words": (PROMPT, ASKED, ChatMessage("assistant", " "), ASKED),
-    "answer without call": (PROMPT, ChatMessage("tool", "ok", tool_call_id="gone"), ASKED),
-    "call without answer": (
-        PROMPT,
-        ASKED,
-        ChatMessage("assistant", "", tool_calls=(ToolCall("an id!", "gone tool", {"a": 1}),)),
-        ASKED,
-    ),
-    "interrupted after a tool": (
-        PROMPT,
-        ASKED,
-        ChatMessage("assistant", "", tool_calls=(ToolCall("c1", "book_table", {}),)),
-        ChatMessage("tool", "", tool_call_id="c1"),
-        ASKED,
-    ),
-}
-
-
 @each("history", HISTORIES)
 async def test_every_history_is_taken(
     subject: Subject, vendor: ModelStandIn, history: Sequence[ChatMessage]
@@ -192,8 +168,6 @@ async def test_every_history_is_taken(
 
 
 async def test_every_declared_option_is_taken(subject: Subject, vendor: ModelStandIn) -> None:
-    from apps.providers.registry import PROVIDERS
-
     given = {
         "temperature": 0.5,
         "top_p": 0.9,
@@ -205,23 +179,20 @@ async def test_every_declared_option_is_taken(subject: Subject, vendor: ModelSta
         "enable_prompt_caching": True,
     }
     declared = {option.name for option in PROVIDERS["llm", subject.provider].options}
-    settings = subject.service(vendor.url)
-    settings.options.update({n: v for n, v in given.items() if n in declared})  # type: ignore[attr-defined]
-    events = await events_of(subject.build(settings), tools=[BOOK])
+    options = {name: value for name, value in given.items() if name in declared}
+    events = await events_of(subject.build(with_options(subject, vendor, options)), tools=[BOOK])
     assert text_of(events), vendor.refusals
     sent = vendor.seen[-1].json()
     assert 200 in (sent.get("max_tokens"), sent.get("max_completion_tokens"))
 
 
 async def test_extra_is_passed_on_as_it_stands(subject: Subject, vendor: ModelStandIn) -> None:
-    settings = subject.service(vendor.url)
-    settings.options["extra"] = {"stop": ["\n"], "stream": False}  # type: ignore[index]
-    if subject.provider == "anthropic":
-        settings.options["extra"] = {"stop_sequences": ["\n"], "stream": False}  # type: ignore[index]
-    if subject.provider == "grok":  # its reasoning models know no stop
-        settings.options["extra"] = {"user": "u", "stream": False}  # type: ignore[index]
-    extra = settings.options["extra"]
-    await events_of(subject.build(settings))
+    own: dict[str, dict[str, Any]] = {
+        "anthropic": {"stop_sequences": ["\n"]},
+        "grok": {"user": "u"},
+    }
+    extra = {**own.get(subject.provider, {"stop": ["\n"]}), "stream": False}
+    await events_of(subject.build(with_options(subject, vendor, {"extra": extra})))
     sent = vendor.seen[-1].json()
     assert {name: sent[name] for name in extra} == {**extra, "stream": True}
 
