@@ -104,6 +104,10 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": b""})
         self.close()
 
+    def hang_up(self) -> None:
+        """Break the connection before a byte of an answer: what a stale one does."""
+        self._receive.__self__.transport.abort()  # uvicorn's; ASGI has no word for it
+
     async def until_gone(self) -> None:
         """Wait until the client leaves: what a mute vendor does."""
         await (self._left or self._until_gone())
