@@ -94,6 +94,7 @@ class Talk:
     played_at: float = 0.0
     started_at: float | None = None
     finished: bool = False
+    reply_ms: float | None = None  # where the last reply of a model that speaks itself begins
 
     def heard_ms(self, now: float) -> float:
         """Return how much of the talk the caller has heard, in ms.
@@ -149,6 +150,20 @@ class Playout:
         self._break_passage()
         at = self.talk.written_ms
         self.talk.passages.append(Passage(text, at, at))
+
+    def reply(self) -> None:
+        """The model is asked again: nothing of its new reply has been said."""
+        self.talk.reply_ms = None
+
+    @property
+    def replying(self) -> bool:
+        """Whether the reply in hand is spoken by the model itself."""
+        return self.talk.reply_ms is not None
+
+    def extend(self, text: str) -> None:
+        """Add to the text of the open passage."""
+        if self.talk.passages:
+            self.talk.passages[-1].text += text
 
     def word(self, word: WordAt) -> None:
         """Say where a word of the open passage ends."""

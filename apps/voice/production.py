@@ -12,8 +12,10 @@ from apps.voice.playout import Playout
 from apps.voice.ports import (
     ChatMessage,
     Clock,
+    Flowing,
     LanguageModel,
     ProviderError,
+    SpokenDelta,
     TextDelta,
     TextToSpeech,
     Toolbox,
@@ -85,6 +87,8 @@ class Production:
         return await self._guarded(self._recite(text, sentences), sentences)
 
     async def _guarded(self, source: Coroutine[None, None, None], sentences: _Sentences) -> Outcome:
+        if isinstance(self._services.voice, Flowing):
+            self._services.voice.flow()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(source)
@@ -132,6 +136,7 @@ class Production:
         splitter = SentenceSplitter()
         text = ""
         calls: list[ToolCall] = []
+        self._playout.reply()
         reply = self._services.mind.reply(messages, self._services.toolbox.tools())
         async with aclosing(reply) as events:
             async for event in events:
@@ -142,12 +147,31 @@ class Production:
                         self.watch.stamp("model", self._clock.now())
                         text += piece
                         await self._pass_on(splitter.push(piece), sentences)
+                    case SpokenDelta(text=piece):
+                        text += piece
+                        await self._pass_through(event)
                     case ToolCall():
                         calls.append(event)
                     case Usage():
                         self._add_usage(event)
         await self._pass_on(splitter.flush(), sentences)
+        if self._playout.replying and not self._stopped:
+            self._playout.end_passage()
         return text, calls
+
+    async def _pass_through(self, delta: SpokenDelta) -> None:
+        """Hand on what a model says with its own voice."""
+        now = self._clock.now()
+        self.watch.stamp("model", now)
+        if not self._playout.replying:
+            self._playout.passage("")
+            self._playout.talk.reply_ms = self._playout.talk.written_ms
+        self._playout.extend(delta.text)
+        if delta.audio:
+            self.watch.stamp("voice", now)
+            self._outcome.spoke = True
+            self._playout.write(delta.audio)
+            await self._playout.room.wait()
 
     async def _pass_on(self, found: list[str], sentences: _Sentences) -> None:
         for sentence in found:
@@ -175,17 +199,18 @@ class Production:
             await self._speak(sentence)
 
     async def _speak(self, sentence: str) -> None:
-        spoke = False
+        opened = spoke = False
         async with aclosing(self._services.voice.speak(sentence)) as pieces:
             async for piece in pieces:
                 if self._stopped:
                     return
+                if not opened:
+                    self._playout.passage(sentence)
+                    opened = True
                 if isinstance(piece, WordAt):
                     self._playout.word(piece)
                     continue
-                if not spoke:
-                    self.watch.stamp("voice", self._clock.now())
-                    self._playout.passage(sentence)
+                self.watch.stamp("voice", self._clock.now())
                 spoke = self._outcome.spoke = True
                 self._playout.write(piece)
                 await self._playout.room.wait()

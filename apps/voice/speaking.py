@@ -7,8 +7,8 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 
-from apps.voice.playout import Playout
-from apps.voice.ports import ChatMessage, Clock
+from apps.voice.playout import Playout, Talk
+from apps.voice.ports import ChatMessage, Clock, Speaking
 from apps.voice.production import KeepTools, Outcome, Production, Services
 from apps.voice.stages import Stopwatch
 
@@ -84,6 +84,17 @@ class Speaker:
             task.cancel()
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
+
+    def brief(self, messages: Sequence[ChatMessage]) -> None:
+        """Tell a model that speaks itself what the call starts from."""
+        if isinstance(self._services.mind, Speaking):
+            self._services.mind.brief(messages, self._services.toolbox.tools())
+
+    def heard(self, talk: Talk, now: float) -> None:
+        """Tell a model that speaks itself how much of its last reply was heard."""
+        if talk.reply_ms is not None and isinstance(self._services.mind, Speaking):
+            self._services.mind.heard(max(0.0, talk.heard_ms(now) - talk.reply_ms))
+            talk.reply_ms = None
 
     async def aclose(self) -> None:
         """End everything. A provider that ignores its cancellation is left behind, and said so."""
