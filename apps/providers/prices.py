@@ -1,0 +1,222 @@
+"""What vendors charge, from a dated table, and what a use of them costs.
+
+The table is ``prices.toml``; every line of it names the page it was read on. What stands neither
+there nor among the operator's own prices is unknown, and unknown is never taken for nothing.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+import tomllib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from apps.providers import registry
+from apps.providers.base import KINDS, Kind
+from apps.voice.ports import Used
+
+TABLE = Path(__file__).with_name("prices.toml")
+# A line for every model of a provider that has none of its own.
+ANY = "*"
+
+# What a price may be of: USD per million tokens or characters, or per minute.
+UNITS: Mapping[Kind, tuple[str, ...]] = {
+    "llm": (
+        *("prompt", "cached_prompt", "cache_write", "completion"),
+        *("audio_prompt", "cached_audio_prompt", "audio_completion"),
+    ),
+    "tts": ("characters",),
+    "stt": ("stream_minute", "speech_minute"),
+}
+_MILLION = Decimal(1_000_000)
+_MINUTE = Decimal(60)
+# A vendor's own snapshot of a model: gpt-5-mini-2025-08-07, claude-haiku-4-5-20251001.
+_SNAPSHOT = re.compile(r"-20\d\d(-\d\d-\d\d|\d{4})$")
+
+# An operator's prices: "kind/provider/model" -> unit -> USD.
+Overrides = Mapping[str, Mapping[str, Any]]
+
+
+@dataclass(frozen=True, slots=True)
+class Price:
+    """One line: what a model costs, by unit.
+
+    free: it costs nothing, whatever is used. source: the page; empty if the operator said so. read:
+    when it was read. note: on what assumption (a plan, a region).
+    """
+
+    kind: Kind
+    provider: str
+    model: str
+    usd: Mapping[str, Decimal] = field(default_factory=dict)
+    free: bool = False
+    source: str = ""
+    read: date | None = None
+    note: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What something cost: ``usd`` at the least, and exactly that if nothing of it is unknown."""
+
+    usd: Decimal = Decimal(0)
+    is_complete: bool = True
+
+    @property
+    def exact(self) -> Decimal | None:
+        """The cost, or None if a part of it is unknown."""
+        return self.usd if self.is_complete else None
+
+    def __add__(self, other: Cost) -> Cost:
+        return Cost(self.usd + other.usd, self.is_complete and other.is_complete)
+
+
+NOTHING = Cost()
+UNKNOWN = Cost(is_complete=False)
+
+Slot = tuple[Kind, str, str]
+
+
+def find(kind: Kind, provider: str, model: str, overrides: Overrides) -> Price | None:
+    """Return what a model costs, or None if nobody knows.
+
+    The operator's prices come before the table's, a model's own line before its family's (the name
+    without the date of a snapshot), and that before the line for any model.
+    """
+    names = tuple(dict.fromkeys((model, _SNAPSHOT.sub("", model), ANY)))
+    for name in names:
+        own = overrides.get(f"{kind}/{provider}/{name}")
+        if own is not None:
+            return _own(kind, provider, name, own)
+    lines = table()
+    return next(
+        (lines[kind, provider, name] for name in names if (kind, provider, name) in lines), None
+    )
+
+
+def listed(kind: Kind, provider: str, overrides: Overrides) -> list[Price]:
+    """List all that is known of a provider's prices, the operator's instead of the table's."""
+    found = {name: line for (k, p, name), line in table().items() if (k, p) == (kind, provider)}
+    for key, usd in overrides.items():
+        if key.startswith(f"{kind}/{provider}/"):
+            name = key.split("/", 2)[2]
+            if name == ANY:
+                found.clear()
+            found[name] = _own(kind, provider, name, usd)
+    return list(found.values())
+
+
+def cost(kind: Kind, price: Price | None, used: Used) -> Cost:
+    """Return what a slot's part of ``used`` costs. What was not used costs nothing."""
+    if price is not None and price.free:
+        return NOTHING
+    if kind == "llm":
+        return _of_model(price, used)
+    if kind == "tts":
+        return _product(price, "characters", used.characters, _MILLION)
+    return _of_ears(price, used)
+
+
+def _of_model(price: Price | None, used: Used) -> Cost:
+    if not used.requests:
+        return NOTHING
+    parts = tokens_by_unit(used)
+    found = sum((_tokens(price, unit, count) for unit, count in parts.items()), NOTHING)
+    return found if used.counted >= used.requests else found + UNKNOWN
+
+
+def tokens_by_unit(used: Used) -> Mapping[str, int]:
+    """Part the tokens by what they are billed as; each stands in one part alone."""
+    told = used.tokens
+    cached_text = told.cached_tokens - told.cached_audio_tokens
+    audio = told.audio_prompt_tokens - told.cached_audio_tokens
+    text = told.prompt_tokens - told.audio_prompt_tokens - cached_text - told.cache_write_tokens
+    return {
+        "prompt": max(0, text),
+        "cached_prompt": max(0, cached_text),
+        "cache_write": told.cache_write_tokens,
+        "completion": max(0, told.completion_tokens - told.audio_completion_tokens),
+        "audio_prompt": max(0, audio),
+        "cached_audio_prompt": told.cached_audio_tokens,
+        "audio_completion": told.audio_completion_tokens,
+    }
+
+
+# A list that names no price for what concerns the cache charges it as what it is.
+_INSTEAD = {
+    "cached_prompt": "prompt",
+    "cache_write": "prompt",
+    "cached_audio_prompt": "audio_prompt",
+}
+
+
+def _tokens(price: Price | None, unit: str, count: int) -> Cost:
+    if price is not None and unit not in price.usd:
+        unit = _INSTEAD.get(unit, unit)
+    return _product(price, unit, count, _MILLION)
+
+
+def _of_ears(price: Price | None, used: Used) -> Cost:
+    if price is not None and "speech_minute" in price.usd:
+        return _product(price, "speech_minute", used.speech_s, _MINUTE)
+    return _product(price, "stream_minute", used.stream_s, _MINUTE)
+
+
+def _product(price: Price | None, unit: str, count: float, per: Decimal) -> Cost:
+    if not count:
+        return NOTHING
+    usd = None if price is None else price.usd.get(unit)
+    return UNKNOWN if usd is None else Cost(usd * Decimal(str(count)) / per)
+
+
+# --- where prices come from -----------------------------------------------------------------------
+
+
+@functools.cache
+def table() -> Mapping[Slot, Price]:
+    """Return the table's lines, read once."""
+    sheets = tomllib.loads(TABLE.read_text(), parse_float=Decimal)["sheet"]
+    return {(line.kind, line.provider, line.model): line for line in _lines(sheets)}
+
+
+def _lines(sheets: list[dict[str, Any]]) -> Iterator[Price]:
+    for sheet in sheets:
+        same = {name: sheet[name] for name in ("kind", "provider", "source", "read")}
+        for model, units in sheet["models"].items():
+            usd = {
+                unit: Decimal(value)
+                for unit, value in units.items()
+                if unit in UNITS[sheet["kind"]]
+            }
+            yield Price(
+                **same,
+                model=model,
+                usd=usd,
+                free=units.get("free", False),
+                note=units.get("note", sheet.get("note", "")),
+            )
+
+
+def _own(kind: Kind, provider: str, model: str, usd: Mapping[str, Any]) -> Price:
+    prices = {unit: Decimal(str(value)) for unit, value in usd.items()}
+    return Price(kind, provider, model, prices, note="Set on this server.")
+
+
+def complaints(overrides: Overrides) -> Iterator[str]:
+    """Say what is wrong with an operator's prices, a sentence each."""
+    for key, usd in overrides.items():
+        kind, _, rest = key.partition("/")
+        provider, _, model = rest.partition("/")
+        if not model or (kind, provider) not in registry.PROVIDERS:
+            yield f"{key} is not kind/provider/model of a provider. Kinds: {', '.join(KINDS)}."
+            continue
+        for unit, value in usd.items():
+            if unit not in UNITS[kind]:  # type: ignore[index]
+                yield f"{key}: {unit} is no unit. Valid: {', '.join(UNITS[kind])}."  # type: ignore[index]
+            elif isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+                yield f"{key}: {unit} is no price in USD."
