@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from dataclasses import replace
 
 from django.conf import settings
 
@@ -55,6 +56,8 @@ class Gateway:
         journal.began_now(admission, started.call_sid)
         providers = _providers(admission, journal)
         parts = providers or unavailable()
+        if providers is None:  # what stands in for them charges nothing
+            journal = replace(journal, tariffs=())
         talk = settings_of(admission.document)
         conversation = assemble(
             talk,

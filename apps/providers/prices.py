@@ -30,7 +30,7 @@ UNITS: Mapping[Kind, tuple[str, ...]] = {
         *("prompt", "cached_prompt", "cache_write", "completion"),
         *("audio_prompt", "cached_audio_prompt", "audio_completion"),
     ),
-    "tts": ("characters",),
+    "tts": ("characters", "audio_minute"),
     "stt": ("stream_minute", "speech_minute"),
 }
 _MILLION = Decimal(1_000_000)
@@ -82,33 +82,34 @@ UNKNOWN = Cost(is_complete=False)
 Slot = tuple[Kind, str, str]
 
 
-def find(kind: Kind, provider: str, model: str, overrides: Overrides) -> Price | None:
+def find(
+    kind: Kind, provider: str, model: str, *, overrides: Overrides, language: str = ""
+) -> Price | None:
     """Return what a model costs, or None if nobody knows.
 
     The operator's prices come before the table's, a model's own line before its family's (the name
-    without the date of a snapshot), and that before the line for any model.
+    without the date of a snapshot), and that before the line for any model. A model that costs more
+    in a language has a line ``model:language``.
     """
-    names = tuple(dict.fromkeys((model, _SNAPSHOT.sub("", model), ANY)))
+    family = _SNAPSHOT.sub("", model)
+    names = tuple(dict.fromkeys((f"{family}:{language}", model, family, ANY)))
     for name in names:
         own = overrides.get(f"{kind}/{provider}/{name}")
         if own is not None:
             return _own(kind, provider, name, own)
-    lines = table()
-    return next(
-        (lines[kind, provider, name] for name in names if (kind, provider, name) in lines), None
-    )
+    found = (table().get((kind, provider, name)) for name in names)
+    return next((line for line in found if line is not None), None)
 
 
 def listed(kind: Kind, provider: str, overrides: Overrides) -> list[Price]:
     """List all that is known of a provider's prices, the operator's instead of the table's."""
-    found = {name: line for (k, p, name), line in table().items() if (k, p) == (kind, provider)}
-    for key, usd in overrides.items():
-        if key.startswith(f"{kind}/{provider}/"):
-            name = key.split("/", 2)[2]
-            if name == ANY:
-                found.clear()
-            found[name] = _own(kind, provider, name, usd)
-    return list(found.values())
+    start = f"{kind}/{provider}/"
+    own = {key.removeprefix(start): usd for key, usd in overrides.items() if key.startswith(start)}
+    lines = [line for slot, line in table().items() if slot[:2] == (kind, provider)]
+    return [
+        *(_own(kind, provider, model, usd) for model, usd in own.items()),
+        *(line for line in lines if ANY not in own and line.model not in own),
+    ]
 
 
 def cost(kind: Kind, price: Price | None, used: Used) -> Cost:
@@ -117,9 +118,7 @@ def cost(kind: Kind, price: Price | None, used: Used) -> Cost:
         return NOTHING
     if kind == "llm":
         return _of_model(price, used)
-    if kind == "tts":
-        return _product(price, "characters", used.characters, _MILLION)
-    return _of_ears(price, used)
+    return _of_voice(price, used) if kind == "tts" else _of_ears(price, used)
 
 
 def _of_model(price: Price | None, used: Used) -> Cost:
@@ -161,6 +160,12 @@ def _tokens(price: Price | None, unit: str, count: int) -> Cost:
     return _product(price, unit, count, _MILLION)
 
 
+def _of_voice(price: Price | None, used: Used) -> Cost:
+    if price is not None and "audio_minute" in price.usd:
+        return _product(price, "audio_minute", used.voiced_s, _MINUTE)
+    return _product(price, "characters", used.characters, _MILLION)
+
+
 def _of_ears(price: Price | None, used: Used) -> Cost:
     if price is not None and "speech_minute" in price.usd:
         return _product(price, "speech_minute", used.speech_s, _MINUTE)
@@ -186,19 +191,17 @@ def table() -> Mapping[Slot, Price]:
 
 def _lines(sheets: list[dict[str, Any]]) -> Iterator[Price]:
     for sheet in sheets:
-        same = {name: sheet[name] for name in ("kind", "provider", "source", "read")}
-        for model, units in sheet["models"].items():
-            usd = {
-                unit: Decimal(value)
-                for unit, value in units.items()
-                if unit in UNITS[sheet["kind"]]
-            }
+        kind: Kind = sheet["kind"]
+        for model, said in sheet["models"].items():
             yield Price(
-                **same,
-                model=model,
-                usd=usd,
-                free=units.get("free", False),
-                note=units.get("note", sheet.get("note", "")),
+                kind,
+                sheet["provider"],
+                model,
+                usd={unit: Decimal(said[unit]) for unit in UNITS[kind] if unit in said},
+                free=said.get("free", False),
+                source=sheet.get("source", ""),
+                read=sheet.get("read"),
+                note=said.get("note", sheet.get("note", "")),
             )
 
 
@@ -207,16 +210,26 @@ def _own(kind: Kind, provider: str, model: str, usd: Mapping[str, Any]) -> Price
     return Price(kind, provider, model, prices, note="Set on this server.")
 
 
+# More than anybody asks for a million of anything; a slip of the decimal point is seen.
+_TOO_MUCH = 100_000
+
+
 def complaints(overrides: Overrides) -> Iterator[str]:
     """Say what is wrong with an operator's prices, a sentence each."""
+    kinds: Mapping[str, Kind] = {f"{kind}/{name}": kind for kind, name in registry.PROVIDERS}
     for key, usd in overrides.items():
-        kind, _, rest = key.partition("/")
-        provider, _, model = rest.partition("/")
-        if not model or (kind, provider) not in registry.PROVIDERS:
+        slot, model = "/".join(key.split("/", 2)[:2]), "".join(key.split("/", 2)[2:])
+        if slot not in kinds or not model:
             yield f"{key} is not kind/provider/model of a provider. Kinds: {', '.join(KINDS)}."
             continue
+        units = UNITS[kinds[slot]]
         for unit, value in usd.items():
-            if unit not in UNITS[kind]:  # type: ignore[index]
-                yield f"{key}: {unit} is no unit. Valid: {', '.join(UNITS[kind])}."  # type: ignore[index]
-            elif isinstance(value, bool) or not isinstance(value, int | float) or value < 0:
+            if unit not in units:
+                yield f"{key}: {unit} is no unit. Valid: {', '.join(units)}."
+            elif not _is_price(value):
                 yield f"{key}: {unit} is no price in USD."
+
+
+def _is_price(value: Any) -> bool:
+    is_number = isinstance(value, int | float) and not isinstance(value, bool)
+    return is_number and 0 <= value < _TOO_MUCH
