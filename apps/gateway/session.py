@@ -16,8 +16,8 @@ from apps.calls.costs import Tariff, tariffs_of, turn_cost, turn_usage
 from apps.calls.entries import CallBegan, CallFinished, Happened, TurnTaken
 from apps.calls.journal import JournalWriter
 from apps.calls.models import call_id
-from apps.gateway.building import Providers
 from apps.gateway.line import StreamLine
+from apps.gateway.warmth import Prepared
 from apps.telephony.streams import Dtmf, Mark, Media, Message, Started
 from apps.voice.conversation import Conversation
 from apps.voice.hearing import Failed
@@ -101,12 +101,12 @@ class Session:
         conversation: Conversation,
         *,
         line: StreamLine,
-        providers: Providers,
+        prepared: Prepared,
         journal: CallJournal,
     ) -> None:
         self.conversation = conversation
         self.line = line
-        self._providers = providers
+        self._prepared = prepared
         self._journal = journal
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
@@ -168,8 +168,7 @@ class Session:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.conversation.parts.speaker.aclose()
-        for provider in (self._providers.ears, self._providers.mind, self._providers.voice):
-            await _let_go(provider)
+        await self._prepared.aclose()
 
     async def _write(self) -> None:
         # The socket broke: the reading side is about to learn of it too, and ends the session.
@@ -178,8 +177,10 @@ class Session:
 
     async def _connect(self) -> None:
         hearing = self.conversation.parts.hearing
+        ears = self._prepared.providers.ears
         try:
-            await self._providers.ears.open(hearing.take)
+            await self._prepared.warmth.ready(ears)
+            await ears.open(hearing.take)
         except ProviderError as error:
             self.conversation.caller_reports(Failed(error))
         except Exception:  # the edge of a task
@@ -189,11 +190,3 @@ class Session:
 
 
 FAILURES = frozenset({"provider_failure", "internal_error"})
-
-
-async def _let_go(provider: Any) -> None:
-    try:
-        async with asyncio.timeout(2):
-            await provider.aclose()
-    except Exception:  # a provider's fault at its end must not keep the others open
-        logger.exception("A provider did not close")

@@ -220,6 +220,7 @@ class Conversation:
         talk.kept = True
         self.history.bot_said(talk.heard(now))
         self.parts.minutes.bot_said(talk, now, interrupted=interrupted)
+        self.parts.speaker.follow(self.history.messages())
         if talk.source == "model":
             self.failures = 0
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field
 
@@ -38,13 +38,24 @@ KeepTools = Callable[[Sequence[ChatMessage]], None]
 _Sentences = asyncio.Queue[str | None]
 
 
+Ready = Callable[[object], Awaitable[None]]
+
+
+async def _at_once(_provider: object) -> None:
+    """Nobody is connecting."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What one call speaks with. meter: counts what it uses of them."""
+    """What one call speaks with.
+
+    ready: waits until a provider that is connecting has done so. meter: counts what is used.
+    """
 
     mind: LanguageModel
     voice: TextToSpeech
     toolbox: Toolbox
+    ready: Ready = _at_once
     meter: Meter = field(default_factory=Meter)
 
 
@@ -136,9 +147,9 @@ class Production:
         self, messages: Sequence[ChatMessage], sentences: _Sentences
     ) -> tuple[str, list[ToolCall]]:
         splitter = SentenceSplitter()
-        text = ""
+        text, spoken = "", False
         calls: list[ToolCall] = []
-        self._playout.reply()
+        await self._services.ready(self._services.mind)
         self._services.meter.asked()
         reply = self._services.mind.reply(messages, self._services.toolbox.tools())
         async with aclosing(reply) as events:
@@ -152,28 +163,29 @@ class Production:
                         await self._pass_on(splitter.push(piece), sentences)
                     case SpokenDelta(text=piece):
                         text += piece
-                        await self._pass_through(event)
+                        await self._pass_through(event, first=not spoken)
+                        spoken = True
                     case ToolCall():
                         calls.append(event)
                     case Usage():
                         self._services.meter.told(event)
         await self._pass_on(splitter.flush(), sentences)
-        if self._playout.replying and not self._stopped:
+        if spoken and not self._stopped:
             self._playout.end_passage()
         return text, calls
 
-    async def _pass_through(self, delta: SpokenDelta) -> None:
+    async def _pass_through(self, delta: SpokenDelta, *, first: bool) -> None:
         """Hand on what a model says with its own voice."""
+        if first:
+            self._playout.passage("")
+            self._playout.talk.replied = True
         now = self._clock.now()
         self.watch.stamp("model", now)
-        if not self._playout.replying:
-            self._playout.passage("")
-            self._playout.talk.reply_ms = self._playout.talk.written_ms
         self._playout.extend(delta.text)
         if delta.audio:
             self.watch.stamp("voice", now)
             self._outcome.spoke = True
-            self._playout.write(delta.audio)
+            self._playout.write_own(delta.audio)
             await self._playout.room.wait()
 
     async def _pass_on(self, found: list[str], sentences: _Sentences) -> None:
@@ -196,6 +208,7 @@ class Production:
 
     async def _speak(self, sentence: str) -> None:
         opened = spoke = False
+        await self._services.ready(self._services.voice)
         self._services.meter.spoke(sentence)
         async with aclosing(self._services.voice.speak(sentence)) as pieces:
             async for piece in pieces:
