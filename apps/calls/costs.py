@@ -10,9 +10,10 @@ from typing import Any
 from django.conf import settings
 
 from apps.bots.selectors import model_used
+from apps.bots.slots import declaration, kinds_used
 from apps.providers import prices
-from apps.providers.base import KINDS, Kind
-from apps.providers.prices import Cost, Price
+from apps.providers.base import Kind
+from apps.providers.prices import Choice, Cost, Price
 from apps.voice.ports import Used
 
 # Turns are worth little: a token of a small model costs a hundred-millionth.
@@ -48,16 +49,31 @@ class Tariff:
 
 def tariffs_of(document: Mapping[str, Any]) -> tuple[Tariff, ...]:
     """Return what a call of a bot's version is charged by, at this moment."""
-    return tuple(_tariff(slot, document[slot]) for slot in KINDS)
+    kinds = kinds_used(document)
+    found = tuple(_tariff(kind, document[kind]) for kind in kinds)
+    return found if "stt" in kinds else (_transcript(document["llm"]), *found)
 
 
-def _tariff(slot: Kind, chosen: Mapping[str, Any]) -> Tariff:
+def _tariff(kind: Kind, chosen: Mapping[str, Any]) -> Tariff:
     provider = chosen["provider"]
-    model = model_used(provider, chosen["model"])
-    found = prices.find(
-        slot, provider, model, overrides=settings.PRICES, language=chosen.get("language", "")
+    model = model_used(provider, chosen["model"]) or _own_choice(kind, provider)
+    choice = Choice(
+        kind, provider, model, chosen.get("voice", ""), language=chosen.get("language", "")
     )
-    return Tariff(slot, provider, model, found)
+    return Tariff(kind, provider, model, prices.find(choice, settings.PRICES))
+
+
+def _own_choice(kind: Kind, provider: str) -> str:
+    """Return the model that an adapter asks for if a config names none."""
+    found = declaration(kind, provider)
+    return "" if found is None else found.default_model or next(iter(found.models), "")
+
+
+def _transcript(chosen: Mapping[str, Any]) -> Tariff:
+    """What writes down the caller's words where the model hears them itself."""
+    model = chosen["options"].get("transcription_model", "")
+    found = prices.find(Choice("stt", chosen["provider"], model), settings.PRICES)
+    return Tariff("stt", chosen["provider"], model, found)
 
 
 def rounded(usd: Decimal) -> Decimal:

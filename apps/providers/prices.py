@@ -9,10 +9,11 @@ from __future__ import annotations
 import functools
 import re
 import tomllib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import date
 from decimal import Decimal
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -79,36 +80,52 @@ class Cost:
 NOTHING = Cost()
 UNKNOWN = Cost(is_complete=False)
 
-Slot = tuple[Kind, str, str]
+
+@dataclass(frozen=True, slots=True)
+class Choice:
+    """What a slot of a config has chosen, as far as it makes a price."""
+
+    kind: Kind
+    provider: str
+    model: str
+    voice: str = ""
+    language: str = ""
+
+    def lines(self, known: Iterable[str]) -> Iterator[str]:
+        """Yield which of the ``known`` lines are this choice's, the closest first."""
+        if self.voice:
+            patterns = [name for name in known if ANY in name and name != ANY]
+            fitting = [name for name in patterns if fnmatchcase(self.voice, name)]
+            yield from sorted(fitting, key=len, reverse=True)
+        family = _SNAPSHOT.sub("", self.model)
+        yield from (f"{family}:{self.language}", self.model, family, ANY)
 
 
-def find(
-    kind: Kind, provider: str, model: str, *, overrides: Overrides, language: str = ""
-) -> Price | None:
-    """Return what a model costs, or None if nobody knows.
+def find(choice: Choice, overrides: Overrides) -> Price | None:
+    """Return what is charged for a choice, or None if nobody knows.
 
-    The operator's prices come before the table's, a model's own line before its family's (the name
-    without the date of a snapshot), and that before the line for any model. A model that costs more
-    in a language has a line ``model:language``.
+    The operator's prices come before the table's. Where a voice makes the price, a line is a
+    pattern of voices (``aura-2-*``); where a language does, it is ``model:language``. A model's own
+    line comes before its family's (the name without the date of a snapshot), and that before the
+    line for any model.
     """
-    family = _SNAPSHOT.sub("", model)
-    names = tuple(dict.fromkeys((f"{family}:{language}", model, family, ANY)))
-    for name in names:
-        own = overrides.get(f"{kind}/{provider}/{name}")
-        if own is not None:
-            return _own(kind, provider, name, own)
-    found = (table().get((kind, provider, name)) for name in names)
-    return next((line for line in found if line is not None), None)
+    start = f"{choice.kind}/{choice.provider}/"
+    own = {key.removeprefix(start): usd for key, usd in overrides.items() if key.startswith(start)}
+    for name in choice.lines(own):
+        if name in own:
+            return _own(choice.kind, choice.provider, name, own[name])
+    lines = table().get((choice.kind, choice.provider), {})
+    return next((lines[name] for name in choice.lines(lines) if name in lines), None)
 
 
 def listed(kind: Kind, provider: str, overrides: Overrides) -> list[Price]:
     """List all that is known of a provider's prices, the operator's instead of the table's."""
     start = f"{kind}/{provider}/"
     own = {key.removeprefix(start): usd for key, usd in overrides.items() if key.startswith(start)}
-    lines = [line for slot, line in table().items() if slot[:2] == (kind, provider)]
+    lines = table().get((kind, provider), {})
     return [
         *(_own(kind, provider, model, usd) for model, usd in own.items()),
-        *(line for line in lines if ANY not in own and line.model not in own),
+        *(line for model, line in lines.items() if ANY not in own and model not in own),
     ]
 
 
@@ -183,10 +200,12 @@ def _product(price: Price | None, unit: str, count: float, per: Decimal) -> Cost
 
 
 @functools.cache
-def table() -> Mapping[Slot, Price]:
-    """Return the table's lines, read once."""
-    sheets = tomllib.loads(TABLE.read_text(), parse_float=Decimal)["sheet"]
-    return {(line.kind, line.provider, line.model): line for line in _lines(sheets)}
+def table() -> Mapping[tuple[Kind, str], Mapping[str, Price]]:
+    """Return the table's lines by slot and model, read once."""
+    found: dict[tuple[Kind, str], dict[str, Price]] = {}
+    for line in _lines(tomllib.loads(TABLE.read_text(), parse_float=Decimal)["sheet"]):
+        found.setdefault((line.kind, line.provider), {})[line.model] = line
+    return found
 
 
 def _lines(sheets: list[dict[str, Any]]) -> Iterator[Price]:
@@ -210,13 +229,21 @@ def _own(kind: Kind, provider: str, model: str, usd: Mapping[str, Any]) -> Price
     return Price(kind, provider, model, prices, note="Set on this server.")
 
 
+def slots() -> Iterator[tuple[Kind, str]]:
+    """Yield what may have a price: every provider, and the ears of one that also hears."""
+    for slot, found in registry.PROVIDERS.items():
+        yield slot
+        if found.speaks:
+            yield "stt", found.name
+
+
 # More than anybody asks for a million of anything; a slip of the decimal point is seen.
 _TOO_MUCH = 100_000
 
 
 def complaints(overrides: Overrides) -> Iterator[str]:
     """Say what is wrong with an operator's prices, a sentence each."""
-    kinds: Mapping[str, Kind] = {f"{kind}/{name}": kind for kind, name in registry.PROVIDERS}
+    kinds = {f"{kind}/{name}": kind for kind, name in slots()}
     for key, usd in overrides.items():
         slot, model = "/".join(key.split("/", 2)[:2]), "".join(key.split("/", 2)[2:])
         if slot not in kinds or not model:
