@@ -74,8 +74,10 @@ def test_a_call_is_read_with_its_turns_and_events(api: APIClient, call: Call) ->
 
 
 def test_a_call_says_what_it_used_and_cost(api: APIClient, config: TwilioConfig) -> None:
-    line = {"stream_sid": "MZ1", "slot": "llm", "provider": "openai", "model": "gpt-5-mini"}
-    line |= {"units": {"prompt_tokens": 420}, "cost_usd": "0.00011900", "is_complete": False}
+    line = {
+        **{"stream_sid": "MZ1", "slot": "llm", "provider": "openai", "model": "gpt-5-mini"},
+        **{"units": {"prompt_tokens": 420}, "cost_usd": "0.00011900", "is_complete": False},
+    }
     call = make_call(config, cost_usd=Decimal("0.000119"), costs=[line])
     turn = {"call": call, "stream_sid": "MZ1", "started_at": NOW, "ended_at": NOW}
     Turn.objects.create(index=0, role="bot", cost_usd=Decimal("0.000119"), cached_tokens=7, **turn)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from decimal import Decimal
 from typing import Any
 
@@ -111,6 +112,16 @@ async def test_a_call_that_no_provider_took_costs_nothing(
     assert call.costs == []
 
 
+async def heard(running: Gateway, seconds: float) -> None:
+    """Wait until the only call has heard so much."""
+    async with asyncio.timeout(5):
+        while not running.sessions:  # noqa: ASYNC110 - admission tells nobody
+            await asyncio.sleep(0.001)
+        (session,) = running.sessions.values()
+        while session.conversation.used().stream_s < seconds:  # noqa: ASYNC110
+            await asyncio.sleep(0.001)
+
+
 async def test_both_streams_of_a_call_are_in_its_cost(
     running: Gateway, bot: TwilioConfig, settings: Settings
 ) -> None:
@@ -118,13 +129,15 @@ async def test_both_streams_of_a_call_are_in_its_cost(
     first, second = Phone(bot), Phone(bot)
     await first.dial()
     await first.say(b"", quiet_s=3)
+    await heard(running, 3)
     await second.dial()
     while (await first.message())["event"] != "close":
         pass
     await second.say(b"", quiet_s=2)
+    await heard(running, 2)
     await second.hang_up()
     await gateway_close()
     call, _ = await written()
-    heard = [line["units"]["stt_stream_s"] for line in call.costs if line["slot"] == "stt"]
-    assert heard == [3, 2]
+    seconds = [line["units"]["stt_stream_s"] for line in call.costs if line["slot"] == "stt"]
+    assert seconds == [3, 2]
     assert (call.cost_usd, call.cost_is_complete) == (Decimal("0.005"), True)
