@@ -35,14 +35,13 @@ class Tariff:
     def bill(self, stream_sid: str, used: Used) -> dict[str, Any]:
         """Return the slot's line of a call's costs, as it is stored and shown."""
         cost = self.cost(used)
-        known = cost.is_complete or self.price is not None
         return {
             "stream_sid": stream_sid,
             "slot": self.slot,
             "provider": self.provider,
             "model": self.model,
             "units": units(self.slot, used),
-            "cost_usd": str(rounded(cost.usd)) if known else None,
+            "cost_usd": f"{rounded(cost.usd):f}" if cost.is_complete or cost.usd else None,
             "is_complete": cost.is_complete,
         }
 
@@ -56,15 +55,17 @@ def tariffs_of(document: Mapping[str, Any]) -> tuple[Tariff, ...]:
 
 def _tariff(kind: Kind, chosen: Mapping[str, Any]) -> Tariff:
     provider = chosen["provider"]
-    model = model_used(provider, chosen["model"]) or _own_choice(kind, provider)
-    choice = Choice(
-        kind, provider, model, chosen.get("voice", ""), language=chosen.get("language", "")
-    )
-    return Tariff(kind, provider, model, prices.find(choice, settings.PRICES))
+    named = model_used(provider, chosen["model"])
+    voice, language = chosen.get("voice", ""), chosen.get("language", "")
+    # Where a config names no model, the voice may say enough; else the adapter takes the first.
+    for model in (named,) if named else ("", _first(kind, provider)):
+        found = prices.find(Choice(kind, provider, model, voice, language), settings.PRICES)
+        if found is not None:
+            break
+    return Tariff(kind, provider, model, found)
 
 
-def _own_choice(kind: Kind, provider: str) -> str:
-    """Return the model that an adapter asks for if a config names none."""
+def _first(kind: Kind, provider: str) -> str:
     found = declaration(kind, provider)
     return "" if found is None else found.default_model or next(iter(found.models), "")
 

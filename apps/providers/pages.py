@@ -213,11 +213,14 @@ def _origin(line: Price) -> str:
 
 def _price_table(lines: Sequence[Price]) -> Iterator[str]:
     units = [unit for unit in _UNITS if any(unit in line.usd for line in lines)]
-    rows = [
-        (_any(line), *(str(line.usd[unit]) if unit in line.usd else "" for unit in units))
-        for line in lines
-    ]
+    rows = [(_any(line), *(_cost(line, unit) for unit in units)) for line in lines]
     yield from _table(("model", *(_UNITS[unit] for unit in units)), rows)
+
+
+def _cost(line: Price, unit: str) -> str:
+    if not line.usd:
+        return "unknown"
+    return str(line.usd[unit]) if unit in line.usd else ""
 
 
 def _any(line: Price) -> str:

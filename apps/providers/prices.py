@@ -93,21 +93,21 @@ class Choice:
 
     def lines(self, known: Iterable[str]) -> Iterator[str]:
         """Yield which of the ``known`` lines are this choice's, the closest first."""
-        if self.voice:
-            patterns = [name for name in known if ANY in name and name != ANY]
-            fitting = [name for name in patterns if fnmatchcase(self.voice, name)]
-            yield from sorted(fitting, key=len, reverse=True)
         family = _SNAPSHOT.sub("", self.model)
-        yield from (f"{family}:{self.language}", self.model, family, ANY)
+        yield from (f"{family}:{self.language}", self.model, family)
+        patterns = [name for name in known if ANY in name and name != ANY]
+        fitting = [name for name in patterns if fnmatchcase(self.voice, name)]
+        yield from sorted(fitting, key=len, reverse=True)
+        yield ANY
 
 
 def find(choice: Choice, overrides: Overrides) -> Price | None:
     """Return what is charged for a choice, or None if nobody knows.
 
-    The operator's prices come before the table's. Where a voice makes the price, a line is a
-    pattern of voices (``aura-2-*``); where a language does, it is ``model:language``. A model's own
-    line comes before its family's (the name without the date of a snapshot), and that before the
-    line for any model.
+    The operator's prices come before the table's. A model's own line comes before its family's (the
+    name without the date of a snapshot); then comes, where a voice makes the price, the longest
+    pattern of voices that fits (``aura-2-*``), and last the line for any model. Where a language
+    makes the price, there is a line ``model:language``.
     """
     start = f"{choice.kind}/{choice.provider}/"
     own = {key.removeprefix(start): usd for key, usd in overrides.items() if key.startswith(start)}
@@ -218,7 +218,7 @@ def _lines(sheets: list[dict[str, Any]]) -> Iterator[Price]:
                 model,
                 usd={unit: Decimal(said[unit]) for unit in UNITS[kind] if unit in said},
                 free=said.get("free", False),
-                source=sheet.get("source", ""),
+                source=said.get("source", sheet.get("source", "")),
                 read=sheet.get("read"),
                 note=said.get("note", sheet.get("note", "")),
             )

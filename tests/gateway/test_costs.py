@@ -87,6 +87,9 @@ async def test_what_nobody_knows_the_price_of_leaves_a_lower_bound(
     settings.PRICES = {**PRICES, "llm/scripted/*": {}, "stt/scripted/*": {"stream_minute": 0}}
     call, (caller, said) = await asked_once(bot)
     assert (call.cost_usd, call.cost_is_complete) == (Decimal("0.0045"), False)
+    said_of = {line["slot"]: (line["cost_usd"], line["is_complete"]) for line in call.costs}
+    assert said_of["llm"] == (None, False)
+    assert said_of["stt"] == ("0.00000000", True)
     assert caller.cost_usd == 0
     assert said.cost_usd is None
 

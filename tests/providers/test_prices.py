@@ -51,7 +51,6 @@ def test_every_line_is_of_a_provider_and_says_where_it_comes_from(line: Price) -
     if line.free:
         assert not line.usd
     else:
-        assert line.usd
         assert line.source.startswith("https://")
         assert line.read is not None
         assert date(2026, 11, 26) <= line.read <= date.today()  # noqa: DTZ011 - a day, not a moment
@@ -63,7 +62,7 @@ def test_no_line_stands_there_twice() -> None:
 
 
 def test_a_unit_that_is_misspelt_is_no_price() -> None:
-    known = {"free", "note", *(unit for units in prices.UNITS.values() for unit in units)}
+    known = {"free", "note", "source", *(unit for units in prices.UNITS.values() for unit in units)}
     for sheet in tomllib.loads(prices.TABLE.read_text())["sheet"]:
         assert not {unit for line in sheet["models"].values() for unit in line} - known
 
@@ -136,12 +135,22 @@ def test_a_language_may_cost_more() -> None:
     [
         ("aura-2-thalia-en", "", 30),
         ("aura-asteria-en", "aura-2", 15),  # the voice is what is asked for
-        ("", "aura-2", 30),
-        ("", "aura", 15),
     ],
 )
 def test_a_voice_may_make_the_price(voice: str, model: str, usd: int) -> None:
     assert price_of("tts", "deepgram_tts", model, voice=voice).usd["characters"] == usd
+
+
+def test_the_longest_pattern_that_fits_a_voice_counts() -> None:
+    voices = ("en-US-AvaNeural", "en-US-Ava:DragonHDLatestNeural", "en-US-Ava:DragonHDFlashNeural")
+    found = [price_of("tts", "azure_tts", "", voice=voice).usd for voice in voices]
+    assert [usd.get("characters") for usd in found] == [16, 22, None]
+
+
+def test_a_model_makes_the_price_before_its_voice_does() -> None:
+    voice = "en-US-Chirp3-HD-Kore"
+    assert price_of("tts", "google_tts", "", voice=voice).usd["characters"] == 30
+    assert not price_of("tts", "google_tts", "gemini-2.5-pro-tts", voice=voice).usd
 
 
 def test_the_operators_price_replaces_the_lists_whole() -> None:

@@ -15,6 +15,8 @@ class Command(BaseCommand):
     """Makes the pages anew; with --check says whether they are what the code says."""
 
     help = "Write docs/providers from the providers' declarations and prices."
+    # It needs no database and no secrets.
+    requires_system_checks = ()
 
     def add_arguments(self, parser: CommandParser) -> None:
         parser.add_argument("--check", action="store_true", help="Write nothing; fail if stale.")
