@@ -152,7 +152,7 @@ def prices_are_prices(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]
         Error(
             f"PRICES: {complaint}",
             hint='A JSON object: {"llm/openai/gpt-5-mini": {"prompt": 0.25, "completion": 2}}',
-            id="botsconfig.E009",
+            id="botsconfig.E010",
         )
         for complaint in prices.complaints(settings.PRICES)
     ]

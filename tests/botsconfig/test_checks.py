@@ -59,8 +59,8 @@ def test_the_tests_own_environment_is_fine(db: None) -> None:
         ("PROVIDER_API_URLS", {"openai": "proxy.example.com"}, "botsconfig.E008"),
         ("PROVIDER_API_URLS", {"openai": "https://[proxy"}, "botsconfig.E008"),
         ("PROVIDER_API_URLS", {"nobody": "https://proxy.example.com"}, "botsconfig.E008"),
-        ("PRICES", {"llm/openai/gpt-5-mini": {"words": 1}}, "botsconfig.E009"),
-        ("PRICES", {"gpt-5-mini": {"prompt": 1}}, "botsconfig.E009"),
+        ("PRICES", {"llm/openai/gpt-5-mini": {"words": 1}}, "botsconfig.E010"),
+        ("PRICES", {"gpt-5-mini": {"prompt": 1}}, "botsconfig.E010"),
     ],
 )
 def test_a_bad_value_has_its_id(
