@@ -41,7 +41,8 @@ from tests.vendors.serving import serving
 from tests.vendors.subjects import EARS, MODELS, VOICES
 
 DELAY_S = 0.1
-PACE_S = 0.02
+# Fifty tokens a second; audio in pieces of 100 ms, as it is spoken.
+PACE_S = {"llm": 0.02, "tts": 0.1, "stt": 0.0}
 STREAMS = 50
 SECONDS = 10.0
 GOAL_MS = 5.0
@@ -60,7 +61,11 @@ def subjects() -> dict[str, Subject]:
 async def serve(subject: Subject, handshake_s: float) -> None:
     """Be the vendor, until killed."""
     stand_in = subject.stand_in()
-    stand_in.delay_s, stand_in.pace_s, stand_in.handshake_s = DELAY_S, PACE_S, handshake_s
+    stand_in.delay_s, stand_in.pace_s, stand_in.handshake_s = (
+        DELAY_S,
+        PACE_S[subject.kind],
+        handshake_s,
+    )
     if subject.kind == "llm":
         stand_in.answer = [f"word{place} " for place in range(25)]
     if subject.kind == "stt":
