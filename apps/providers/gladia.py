@@ -8,6 +8,7 @@ together here. It counts the seconds of audio sent.
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from typing import Any
 
 import httpx
@@ -84,14 +85,7 @@ class GladiaWire:
 
     async def _session(self, key: str) -> str:
         """Open a session and return its WebSocket's URL. Raises ProviderError, httpx's errors."""
-        headers = {"x-gladia-key": key, "content-type": "application/json"}
-        url = f"{self._settings.url(OWN)}/v2/live"
-        body = orjson.dumps(self._request())
-        try:
-            answer = await connections.http().post(url, content=body, headers=headers)
-        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
-            # A connection that was kept may have been closed meanwhile; a session costs nothing.
-            answer = await connections.http().post(url, content=body, headers=headers)
+        answer = await self._asked(key, again=True)
         if answer.status_code not in (200, 201):
             raise failures.status_error(self._name, answer.status_code)
         try:
@@ -101,6 +95,26 @@ class GladiaWire:
         if not found.startswith(("ws://", "wss://")):
             raise failures.unreadable(self._name)
         return found
+
+    async def _asked(self, key: str, *, again: bool) -> httpx.Response:
+        """Ask for a session; once more if a connection that was kept turns out to be closed."""
+        fresh = False
+
+        async def trace(event: str, _: Mapping[str, Any]) -> None:
+            nonlocal fresh
+            fresh = fresh or event == "connection.connect_tcp.started"
+
+        try:
+            return await connections.http().post(
+                f"{self._settings.url(OWN)}/v2/live",
+                content=orjson.dumps(self._request()),
+                headers={"x-gladia-key": key, "content-type": "application/json"},
+                extensions={"trace": trace},
+            )
+        except (httpx.RemoteProtocolError, httpx.ReadError, httpx.WriteError):
+            if fresh or not again:
+                raise
+        return await self._asked(key, again=False)
 
     def _request(self) -> dict[str, Any]:
         settings = self._settings

@@ -234,6 +234,16 @@ def test_after_a_lost_connection_nothing_is_outstanding_and_nothing_is_settled()
     assert book.finals() == [(1, "one")]
 
 
+def test_a_second_mark_keeps_the_words_of_the_first() -> None:
+    book = Book()
+    book.words.begin(1, 1_200 * MS)
+    book.said("yes", 1_000, 1_400)
+    book.words.begin(2, 2_200 * MS)
+    book.flush(book.words.finish(2_700 * MS), 2_700)
+    book.said("please", 2_000, 2_400, through=2_700, flushed=True)
+    assert book.finals() == [(2, "yes please")]
+
+
 def test_a_failure_is_told_once() -> None:
     book = Book()
     ended = book.utterance(1, 1_000, 2_000)

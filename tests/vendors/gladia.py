@@ -38,8 +38,13 @@ class GladiaStandIn(LiveStandIn):
         super().__init__()
         self.sessions: dict[str, dict[str, Any]] = {}
         self.slow_finals_ms = 0.0
+        self.hang_ups = 0  # so many requests for a session find the connection closed
 
     async def http(self, exchange: Exchange) -> None:
+        if self.hang_ups:
+            self.hang_ups -= 1
+            exchange.hang_up()
+            return
         fault = self.fault.kind if self.fault.times > 0 else "none"
         if fault == "mute":
             await exchange.until_gone()

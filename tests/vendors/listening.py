@@ -110,6 +110,7 @@ class LiveStandIn(EarsStandIn):
 
     def __init__(self) -> None:
         super().__init__()
+        self.deaf = False  # takes messages and says nothing
         self.told = 0  # transcripts that are final
         self._pieces_told = 0
         self.chunks: list[int] = []
@@ -192,6 +193,8 @@ class LiveStandIn(EarsStandIn):
             await self.say_error(socket, ear)
             return
         while (message := await self._next(socket)) is not None:
+            if self.deaf:
+                continue
             if not await self._take(socket, ear, message):
                 return
 

@@ -206,3 +206,34 @@ async def test_silence_that_flux_has_heard_is_an_empty_final_without_waiting(
         caller.silence(1_000)
         async with asyncio.timeout(0.5):
             assert await caller.words(1) == ""
+
+
+@pytest.mark.parametrize("model", ["nova-3", "flux-general-en"])
+async def test_a_vendor_that_falls_silent_is_a_failure_and_not_an_empty_final(
+    vendor: DeepgramStandIn, model: str
+) -> None:
+    async with calling(deepgram(model), vendor, patience_s=1.6) as caller:
+        vendor.deaf = True
+        caller.silence(1_000)
+        caller.say(1, ms=3_000)
+        assert (await caller.failure(1)).reason == "timeout"
+        vendor.deaf = False
+        caller.say(2)
+        assert await caller.words(2) == "book a table"
+
+
+async def test_words_after_the_pauses_answer_are_asked_for_at_the_end(
+    vendor: DeepgramStandIn,
+) -> None:
+    async with calling(deepgram("nova-3"), vendor) as caller:
+        caller.speak(1)
+        caller.silence(100)
+        caller.ears.pause()
+        await caller.until(Partial, 1)
+        await vendor.until(lambda: caller.ears._utterances.open.settled)
+        caller.sound(600)  # too weak for our detector, not for the vendor
+        await vendor.until(lambda: bool(caller.ears._utterances.open.guess))
+        caller.ears.finish()
+        async with asyncio.timeout(1.0):
+            assert await caller.words(1) == "book a table for two people"
+        assert vendor.flushes == 2

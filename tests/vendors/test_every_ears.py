@@ -493,12 +493,14 @@ async def test_a_caller_who_hangs_up_in_midst_of_a_word_ends_the_session(
     async with calling(subject, vendor) as caller:
         caller.speak(1)
         await vendor.until(lambda: len(vendor.audio) > FRAME)
+        handshakes = len(vendor.seen)
     told = len(caller.events)
     await connections.aclose()
     await vendor.until(lambda: vendor.live == 0)
     caller.sound(200)
     await vendor.until(lambda: tasks_running() <= before)
     assert len(caller.events) == told
+    assert len(vendor.seen) == handshakes
 
 
 async def test_the_end_is_told_in_the_vendors_words(subject: Subject, vendor: LiveStandIn) -> None:
@@ -530,8 +532,8 @@ async def test_it_may_be_closed_while_it_opens(subject: Subject, vendor: LiveSta
         await caller.ears.aclose()
         vendor.gate.set()
         await asyncio.gather(opening, return_exceptions=True)
-    await connections.aclose()
-    await vendor.until(lambda: vendor.live == 0)
+        await connections.aclose()
+        await vendor.until(lambda: vendor.live == 0)
 
 
 async def test_a_hundred_calls_leave_nothing(subject: Subject, vendor: LiveStandIn) -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from apps.providers import connections
 from apps.voice.ports import ProviderError
 from tests.vendors.caller import calling
 from tests.vendors.gladia import GladiaStandIn
@@ -89,12 +88,19 @@ async def test_final_words_that_take_their_time_are_waited_for(vendor: GladiaSta
 async def test_a_connection_that_was_kept_too_long_is_no_failure(vendor: GladiaStandIn) -> None:
     async with calling(gladia(), vendor):
         pass
-    # The vendor closes what is idle, and the pool does not know yet.
-    for connection in connections.http()._transport._pool.connections:  # type: ignore[attr-defined]
-        await connection._connection._network_stream.aclose()
+    vendor.hang_ups = 1
     async with calling(gladia(), vendor) as caller:
         caller.say(1)
         assert await caller.words(1) == "book a table"
+
+
+async def test_a_new_connection_that_breaks_is_not_tried_again(vendor: GladiaStandIn) -> None:
+    vendor.hang_ups = 1
+    with pytest.raises(ProviderError) as raised:
+        async with calling(gladia(), vendor):
+            pass
+    assert raised.value.reason == "unavailable"
+    assert len(vendor.seen) == 1
 
 
 class Sly(GladiaStandIn):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -83,6 +84,22 @@ async def test_utterances_alone_are_sent_with_what_was_before_them(
     assert heard(vendor.audio) == bytes(caller.spoken)
     before, spoken, after = 1_500 - 200, 1_000, 300
     assert len(vendor.audio) == 2 * 8 * (before + spoken + after)
+
+
+async def test_what_is_between_is_left_out_while_words_are_due_as_well(
+    vendor: OpenAiTranscriptionStandIn,
+) -> None:
+    vendor.hold = asyncio.Event()
+    async with calling(openai(), vendor) as caller:
+        caller.say(1)
+        await vendor.until(lambda: vendor.flushes == 1)
+        caller.silence(5_000)
+        caller.speak(2)
+        vendor.hold.set()
+        caller.stop()
+        assert await caller.words(1) == "book a table"
+        assert await caller.words(2) == "for two people"
+    assert len(vendor.audio) == 8 * (1_000 + 300 + 1_300 + 1_000 + 300)
 
 
 async def test_transcripts_in_the_wrong_order_reach_their_utterances(
