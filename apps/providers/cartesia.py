@@ -31,13 +31,11 @@ DECLARATIONS = (
         name=_NAME,
         title="Cartesia",
         description="Cartesia's Sonic, streamed over one WebSocket a call, with words' times.",
-        models=("sonic-3.5", "sonic-3", "sonic-2", "sonic-turbo"),
+        models=("sonic-3.5", "sonic-3.6", "sonic-3", "sonic-2", "sonic-turbo"),
         open_models=True,
         voices=(
             Voice("f786b574-daa5-4673-aa0c-cbe3e8534c02", "Katie"),
-            Voice("228fca29-3a0a-435c-8728-5cb483251068", "Kiefer"),
-            Voice("6ccbfb76-1fc6-48f7-b71d-91ac6298247b", "Tessa"),
-            Voice("c961b81c-a935-4c17-bfb3-ba2239de8c2f", "Kyle"),
+            Voice("9626c31c-bec5-4cca-baa8-f8ba9e84c8bc", "Jacqueline"),
         ),
         open_voices=True,
         options=(
@@ -66,7 +64,8 @@ DECLARATIONS = (
         base_url=OWN,
         source=(
             "docs.cartesia.ai (WebSocket reference 2026-03-01, contexts, flushing, volume-speed-"
-            "emotion), Cartesia's Python SDK 4.0; read on 26 November 2026"
+            "emotion), Cartesia's Python SDK 4.0, LiveKit's examples of its voices; read on "
+            "26 November 2026"
         ),
         limits=(
             "Models before sonic-3 know three paces and no emotions.",
@@ -78,8 +77,6 @@ DECLARATIONS = (
 
 # A context ends 1 s after its last sound was sent, which is a while before it is heard of here.
 FRESH_S = 0.6
-# A word that ends this much before its context's sound so far counts from its own sentence.
-_SLACK_MS = 200.0
 
 _PACES: Mapping[str, float] = {
     "slowest": -1.0,
