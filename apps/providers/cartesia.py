@@ -42,7 +42,8 @@ DECLARATIONS = (
             Option(
                 "speed",
                 "string",
-                "Pace: slowest, slow, normal, fast or fastest, or a number from -1 to 1.",
+                "Pace: slowest, slow, normal, fast or fastest. Or a number: for sonic-3 and later "
+                "a factor, 0.6 to 1.5, where 1 is normal; for older models -1 to 1, where 0 is.",
                 numeric=True,
             ),
             Option(
@@ -243,16 +244,27 @@ def _request(settings: ServiceSettings) -> dict[str, Any]:
 
 def _controls(model: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Say pace and emotion in the words that the model understands."""
-    pace = _pace(str(options.get("speed", "")))
+    speed = str(options.get("speed", ""))
+    pace = _pace(speed)
     if model == "sonic" or model.startswith(_BEFORE_3):
         return {} if abs(pace) < 0.25 else {"speed": "slow" if pace < 0 else "fast"}
     controls: dict[str, Any] = {}
-    if pace:
-        controls["speed"] = round(1 + pace * (0.5 if pace > 0 else 0.4), 3)
+    factor = _factor(speed) or round(1 + pace * (0.5 if pace > 0 else 0.4), 3)
+    if factor != 1:
+        controls["speed"] = factor
     if emotions := options.get("emotion"):
         name = emotions[0].partition(":")[0].strip().lower()
         controls["emotion"] = _EMOTIONS.get(name, name)
     return {"generation_config": controls} if controls else {}
+
+
+def _factor(text: str) -> float | None:
+    """Read a number of the newer models' own scale; below it, it is one of the older scale."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return min(1.5, number) if number >= 0.6 else None
 
 
 def _pace(text: str) -> float:
