@@ -44,7 +44,7 @@ _MEMBERS: Mapping[Kind, frozenset[str]] = {
     "stt": frozenset({"model", "language"}),
 }
 _TURNS = frozenset({"confidence", "start_secs", "stop_secs", "min_volume"})
-_OUR_TURNS = ("interruptible", "idle_secs")
+_OUR_TURNS = ("interruptible", "idle_secs", "patience_secs")
 
 Body = Mapping[str, Any]
 # Options by slot, and for each where in the body it stood.

@@ -166,6 +166,15 @@ class TurnsSerializer(StrictSerializer):
         max_value=600,
         help_text="Silence before the caller is asked whether they are there; 0 never asks.",
     )
+    patience_secs = NumberField(
+        default=_TURNS["patience_secs"],
+        min_value=0.1,
+        max_value=10,
+        help_text=(
+            "Silence that ends an utterance although a recogniser that listens to the words "
+            "expects more. Only such recognisers wait beyond stop_secs."
+        ),
+    )
 
 
 class GreetingSerializer(StrictSerializer):

@@ -32,16 +32,12 @@ _SPEECH = (
     Option("text_filter", "object", "What not to read aloud."),
     Option("sample_rate", "integer", "Sample rate in Hz.", minimum=8000),
     Option("output_format", "string", "The vendor's audio format."),
-    Option("user_id", "string", "The vendor's user."),
-    Option("region", "string", "The vendor's region."),
-    Option("aws_access_key_id", "string", "AWS access key id."),
 )
 
 
 # For choosing from; another name is passed on, with a warning. Sources, read in November 2026:
-# developers.deepgram.com/docs/model, docs.gladia.io (models), docs.cartesia.ai (TTS models),
-# elevenlabs.io/docs/overview/models, AssemblyAI's Python SDK (SpeechModel), OpenAI's agents SDK
-# (OpenAIRealtimeModels).
+# developers.deepgram.com/docs/model, docs.gladia.io (models), AssemblyAI's Python SDK
+# (SpeechModel), OpenAI's agents SDK (OpenAIRealtimeModels).
 _MODELS: Mapping[tuple[Kind, str], tuple[str, ...]] = {
     ("stt", "deepgram"): (
         ("nova-3", "nova-2", "nova-2-general", "nova-2-phonecall")
@@ -50,12 +46,6 @@ _MODELS: Mapping[tuple[Kind, str], tuple[str, ...]] = {
     ("stt", "assemblyai"): ("universal-streaming-english", "universal-streaming-multilingual"),
     ("stt", "gladia"): ("solaria-1",),
     ("llm", "openai_realtime"): ("gpt-realtime", "gpt-realtime-1.5", "gpt-realtime-mini"),
-    ("tts", "cartesia"): ("sonic-3.5", "sonic-3", "sonic-2", "sonic-turbo"),
-    ("tts", "elevenlabs"): (
-        ("eleven_flash_v2_5", "eleven_flash_v2", "eleven_turbo_v2_5")
-        + ("eleven_multilingual_v2", "eleven_v3")
-    ),
-    ("tts", "openai_tts"): ("gpt-4o-mini-tts", "tts-1", "tts-1-hd"),
 }
 # Daily Bots' documented default; others leave the choice to the vendor.
 _DEFAULT_MODELS: Mapping[tuple[Kind, str], str] = {("stt", "deepgram"): "nova-2-general"}
@@ -81,13 +71,5 @@ DECLARATIONS = (
     _declare("stt", "assemblyai", "AssemblyAI"),
     _declare("stt", "gladia", "Gladia"),
     _declare("llm", "openai_realtime", "OpenAI Realtime"),
-    _declare("tts", "cartesia", "Cartesia"),
-    _declare("tts", "elevenlabs", "ElevenLabs"),
-    _declare("tts", "deepgram_tts", "Deepgram Aura"),
-    _declare("tts", "openai_tts", "OpenAI speech"),
-    _declare("tts", "playht", "PlayHT"),
-    _declare("tts", "azure_tts", "Azure speech"),
-    _declare("tts", "aws_tts", "Amazon Polly"),
-    _declare("tts", "google_tts", "Google Cloud text-to-speech"),
     _declare("tts", "rime", "Rime"),
 )

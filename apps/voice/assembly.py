@@ -49,6 +49,7 @@ def assemble(
             gate=SpeechGate(settings.turns),
             clock=around.clock,
             report=conversation.caller_reports,
+            patience_secs=settings.turns.patience_secs,
         ),
         speaker=Speaker(
             services=services,
@@ -61,4 +62,5 @@ def assemble(
         minutes=minutes,
         clips=clips,
     )
+    conversation.parts.speaker.brief(settings.messages)
     return conversation

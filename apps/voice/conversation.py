@@ -206,12 +206,14 @@ class Conversation:
 
     def _keep(self, *, interrupted: bool) -> None:
         talk = self.parts.playout.talk
+        now = self.clock.now()
+        self.parts.speaker.heard(talk, now)
         if talk.kept or talk.started_at is None:
             return
         talk.kept = True
-        now = self.clock.now()
         self.history.bot_said(talk.heard(now))
         self.parts.minutes.bot_said(talk, now, interrupted=interrupted)
+        self.parts.speaker.follow(self.history.messages())
         if talk.source == "model":
             self.failures = 0
 

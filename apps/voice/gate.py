@@ -72,6 +72,16 @@ class SpeechGate:
         self._run_ms = 0.0
         return Edge.ENDED
 
+    @property
+    def paused(self) -> bool:
+        """Whether the caller, in the midst of speech, has been silent for a moment."""
+        return self.speaking and self._paused
+
+    def end(self) -> None:
+        """Speech is over before silence says so."""
+        self.speaking = False
+        self._run_ms = 0.0
+
     def _is_speech(self, window: Window) -> bool:
         needed = self._confidence - (HYSTERESIS if self.speaking else 0.0)
         floor = self.quiet_db if self.speaking else self.floor_db

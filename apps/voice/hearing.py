@@ -10,12 +10,14 @@ from apps.voice.gate import Edge, SpeechGate
 from apps.voice.ports import (
     ActivityDetector,
     Clock,
+    Endpointing,
     Final,
     Partial,
     ProviderError,
     Transcriber,
     TranscriptEvent,
     TranscriptionFailed,
+    TurnEnded,
     Window,
 )
 from apps.voice.turns import Heard
@@ -23,6 +25,8 @@ from apps.voice.turns import Heard
 # The gate takes no window below its quiet level for speech; what is this far below it is not even
 # shown to the detector's network. The margin keeps the onsets of weak words in what it hears.
 SILENCE_MARGIN_DB = 6.0
+# A recogniser that endpoints may be so much ahead of the silence that confirms it.
+AHEAD_MS = 600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,9 +62,11 @@ class Hearing:
         gate: SpeechGate,
         clock: Clock,
         report: Report,
+        patience_secs: float = 0.0,
     ) -> None:
         self.gate = gate
         self.transcriber = transcriber
+        self._patience_ms = patience_secs * 1_000
         self._clock = clock
         self._report = report
         self._stream = detector.open(self._window, silence_db=gate.quiet_db - SILENCE_MARGIN_DB)
@@ -68,6 +74,8 @@ class Hearing:
         self._epoch = float("inf")  # when the audio's first byte was spoken, by the clock
         self.utterance = 0
         self._awaiting = False
+        self._held = False  # silence has ended the utterance, the recogniser has not
+        self._done_ms = -float("inf")  # where the recogniser took the utterance to be over
 
     def frame(self, audio: bytes) -> None:
         """Take caller audio, any length."""
@@ -77,11 +85,14 @@ class Hearing:
         self._stream.push(audio)
         if self.gate.speaking:
             self._edge(self.gate.reached(self._audio_ms))
+        elif self._held and self._audio_ms - self.gate.speech_ended_ms >= self._patience_ms:
+            self._ended()
 
     def begin(self) -> None:
         """The caller's speech counts: recognise it."""
         self.utterance += 1
-        self._awaiting = False
+        self._awaiting = self._held = False
+        self._done_ms = -float("inf")
         self.transcriber.begin(self.utterance)
 
     def finish(self) -> None:
@@ -103,7 +114,9 @@ class Hearing:
             case TranscriptionFailed(error=error) if latest:
                 self._awaiting = False
                 self._report(Failed(error))
-            case Partial() | TranscriptionFailed():
+            case TurnEnded(utterance=utterance) if utterance == self.utterance:
+                self._turn_ended()
+            case Partial() | TranscriptionFailed() | TurnEnded():
                 pass
 
     def close(self) -> None:
@@ -114,10 +127,33 @@ class Hearing:
 
     def _edge(self, edge: Edge | None) -> None:
         if edge is Edge.STARTED:
+            self._held = False
             self._report(Heard.SPEECH_STARTED)
         elif edge is Edge.ENDED:
-            self._report(Heard.SPEECH_ENDED)
+            self._silent()
         elif edge is Edge.PAUSED:
             self.transcriber.pause()
+            if self._audio_ms - self._done_ms <= AHEAD_MS:
+                self._ended()
         elif edge is Edge.RESUMED:
             self.transcriber.resume()
+
+    def _silent(self) -> None:
+        """Silence says that the utterance is over; a recogniser that endpoints has to agree."""
+        transcriber = self.transcriber
+        agreed = self._done_ms >= self.gate.speech_ended_ms - AHEAD_MS
+        if agreed or not (isinstance(transcriber, Endpointing) and transcriber.endpoints):
+            self._ended()
+        else:
+            self._held = True
+
+    def _turn_ended(self) -> None:
+        """The recogniser says so; a caller who can still be heard speaking has the last word."""
+        self._done_ms = self._audio_ms
+        if self._held or self.gate.paused:
+            self._ended()
+
+    def _ended(self) -> None:
+        self._held = False
+        self.gate.end()
+        self._report(Heard.SPEECH_ENDED)

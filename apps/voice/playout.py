@@ -94,6 +94,8 @@ class Talk:
     played_at: float = 0.0
     started_at: float | None = None
     finished: bool = False
+    replied: bool = False  # a model that speaks itself has begun to
+    own: list[tuple[float, float]] = field(default_factory=list)  # its audio: from, to, in ms
 
     def heard_ms(self, now: float) -> float:
         """Return how much of the talk the caller has heard, in ms.
@@ -104,6 +106,11 @@ class Talk:
             return self.played_ms
         since = self.played_at if self.played_ms else self.started_at
         return min(next(iter(self.marks.values())), self.played_ms + (now - since) * 1_000)
+
+    def own_heard_ms(self, now: float) -> float:
+        """Return how much of the audio of a model that speaks itself the caller has heard."""
+        position = self.heard_ms(now)
+        return sum(max(0.0, min(end, position) - start) for start, end in self.own)
 
     def said(self) -> str:
         return " ".join(passage.text for passage in self.passages)
@@ -150,6 +157,11 @@ class Playout:
         at = self.talk.written_ms
         self.talk.passages.append(Passage(text, at, at))
 
+    def extend(self, text: str) -> None:
+        """Add to the text of the open passage."""
+        if self.talk.passages:
+            self.talk.passages[-1].text += text
+
     def word(self, word: WordAt) -> None:
         """Say where a word of the open passage ends."""
         if self.talk.passages:
@@ -170,6 +182,15 @@ class Playout:
             self.room.clear()
         if self._timer is None:
             self._pump()
+
+    def write_own(self, audio: bytes) -> None:
+        """Add audio that the model itself has spoken."""
+        talk = self.talk
+        start = talk.written_ms
+        if talk.own and talk.own[-1][1] == start:
+            start = talk.own.pop()[0]
+        talk.own.append((start, talk.written_ms + len(audio) / BYTES_PER_MS))
+        self.write(audio)
 
     def finish(self) -> None:
         """No more audio will come for this talk."""

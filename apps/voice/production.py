@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass
 
@@ -12,8 +12,10 @@ from apps.voice.playout import Playout
 from apps.voice.ports import (
     ChatMessage,
     Clock,
+    Flowing,
     LanguageModel,
     ProviderError,
+    SpokenDelta,
     TextDelta,
     TextToSpeech,
     Toolbox,
@@ -35,13 +37,21 @@ KeepTools = Callable[[Sequence[ChatMessage]], None]
 _Sentences = asyncio.Queue[str | None]
 
 
+Ready = Callable[[object], Awaitable[None]]
+
+
+async def _at_once(_provider: object) -> None:
+    """Nobody is connecting."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What one call speaks with."""
+    """What one call speaks with. ready: waits until a provider that is connecting has done so."""
 
     mind: LanguageModel
     voice: TextToSpeech
     toolbox: Toolbox
+    ready: Ready = _at_once
 
 
 @dataclass(slots=True)
@@ -85,6 +95,8 @@ class Production:
         return await self._guarded(self._recite(text, sentences), sentences)
 
     async def _guarded(self, source: Coroutine[None, None, None], sentences: _Sentences) -> Outcome:
+        if isinstance(self._services.voice, Flowing):
+            self._services.voice.flow()
         try:
             async with asyncio.TaskGroup() as group:
                 group.create_task(source)
@@ -130,8 +142,9 @@ class Production:
         self, messages: Sequence[ChatMessage], sentences: _Sentences
     ) -> tuple[str, list[ToolCall]]:
         splitter = SentenceSplitter()
-        text = ""
+        text, spoken = "", False
         calls: list[ToolCall] = []
+        await self._services.ready(self._services.mind)
         reply = self._services.mind.reply(messages, self._services.toolbox.tools())
         async with aclosing(reply) as events:
             async for event in events:
@@ -142,12 +155,32 @@ class Production:
                         self.watch.stamp("model", self._clock.now())
                         text += piece
                         await self._pass_on(splitter.push(piece), sentences)
+                    case SpokenDelta(text=piece):
+                        text += piece
+                        await self._pass_through(event, first=not spoken)
+                        spoken = True
                     case ToolCall():
                         calls.append(event)
                     case Usage():
                         self._add_usage(event)
         await self._pass_on(splitter.flush(), sentences)
+        if spoken and not self._stopped:
+            self._playout.end_passage()
         return text, calls
+
+    async def _pass_through(self, delta: SpokenDelta, *, first: bool) -> None:
+        """Hand on what a model says with its own voice."""
+        if first:
+            self._playout.passage("")
+            self._playout.talk.replied = True
+        now = self._clock.now()
+        self.watch.stamp("model", now)
+        self._playout.extend(delta.text)
+        if delta.audio:
+            self.watch.stamp("voice", now)
+            self._outcome.spoke = True
+            self._playout.write_own(delta.audio)
+            await self._playout.room.wait()
 
     async def _pass_on(self, found: list[str], sentences: _Sentences) -> None:
         for sentence in found:
@@ -175,17 +208,19 @@ class Production:
             await self._speak(sentence)
 
     async def _speak(self, sentence: str) -> None:
-        spoke = False
+        opened = spoke = False
+        await self._services.ready(self._services.voice)
         async with aclosing(self._services.voice.speak(sentence)) as pieces:
             async for piece in pieces:
                 if self._stopped:
                     return
+                if not opened:
+                    self._playout.passage(sentence)
+                    opened = True
                 if isinstance(piece, WordAt):
                     self._playout.word(piece)
                     continue
-                if not spoke:
-                    self.watch.stamp("voice", self._clock.now())
-                    self._playout.passage(sentence)
+                self.watch.stamp("voice", self._clock.now())
                 spoke = self._outcome.spoke = True
                 self._playout.write(piece)
                 await self._playout.room.wait()

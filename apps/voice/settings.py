@@ -15,7 +15,8 @@ class TurnSettings:
     confidence: the probability from which a window counts as speech. min_volume: 0..1, mapped
     linearly to -100..0 dB below full scale; quieter windows are not speech. stop_secs: silence
     that ends an utterance. start_secs: speech that starts one. idle_secs: silence of both sides
-    before the caller is asked whether they are there; 0 never asks.
+    before the caller is asked whether they are there; 0 never asks. patience_secs: silence that
+    ends an utterance when the recogniser, which listens to the words, says that more will come.
     """
 
     confidence: float = 0.5
@@ -24,6 +25,7 @@ class TurnSettings:
     min_volume: float = 0.5
     interruptible: bool = True
     idle_secs: float = 12.0
+    patience_secs: float = 1.2
 
 
 @dataclass(frozen=True, slots=True)

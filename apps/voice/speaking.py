@@ -7,8 +7,8 @@ import logging
 from collections.abc import Callable, Coroutine, Sequence
 from dataclasses import dataclass, field
 
-from apps.voice.playout import Playout
-from apps.voice.ports import ChatMessage, Clock
+from apps.voice.playout import Playout, Talk
+from apps.voice.ports import ChatMessage, Clock, Speaking
 from apps.voice.production import KeepTools, Outcome, Production, Services
 from apps.voice.stages import Stopwatch
 
@@ -84,6 +84,22 @@ class Speaker:
             task.cancel()
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
+
+    def brief(self, messages: Sequence[ChatMessage]) -> None:
+        """Tell a model that speaks itself what the call starts from."""
+        if isinstance(self._services.mind, Speaking):
+            self._services.mind.brief(messages, self._services.toolbox.tools())
+
+    def heard(self, talk: Talk, now: float) -> None:
+        """Tell a model that speaks itself how much of what it said was heard; once a talk."""
+        if talk.replied and isinstance(self._services.mind, Speaking):
+            talk.replied = False
+            self._services.mind.heard(talk.own_heard_ms(now))
+
+    def follow(self, messages: Sequence[ChatMessage]) -> None:
+        """Tell a model that speaks itself what the history says now."""
+        if isinstance(self._services.mind, Speaking):
+            self._services.mind.follow(messages)
 
     async def aclose(self) -> None:
         """End everything. A provider that ignores its cancellation is left behind, and said so."""

@@ -176,7 +176,12 @@ def test_what_only_our_face_can_say_outlives_a_change_on_theirs(api: APIClient) 
             "greeting": {"mode": "text", "text": "Hello {{guest}}."},
             "lines": {"goodbye": "Bye."},
             "variables": {"guest": {"type": "string", "default": "you"}},
-            "turns": {"interruptible": False, "idle_secs": 30, "stop_secs": 0.5},
+            "turns": {
+                "interruptible": False,
+                "idle_secs": 30,
+                "patience_secs": 2,
+                "stop_secs": 0.5,
+            },
         },
     }
     made_here = api.post(NATIVE, native).json()
@@ -188,6 +193,7 @@ def test_what_only_our_face_can_say_outlives_a_change_on_theirs(api: APIClient) 
     assert document["variables"]["guest"]["default"] == "you"
     assert document["turns"]["interruptible"] is False
     assert document["turns"]["idle_secs"] == 30
+    assert document["turns"]["patience_secs"] == 2
     # Their form has words for these, and the body used them, or their defaults.
     assert document["llm"]["prompt"].startswith("You are the telephone assistant")
     assert document["greeting"]["mode"] == "model"

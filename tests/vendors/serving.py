@@ -69,8 +69,9 @@ class Cut(Exception):
 class Exchange:
     """One HTTP request and its answer."""
 
-    def __init__(self, seen: Seen, receive: Any, send: Any) -> None:
+    def __init__(self, seen: Seen, receive: Any, send: Any, pace_s: float = 0.0) -> None:
         self.seen = seen
+        self.pace_s = pace_s
         self._receive, self._send = receive, send
         self._left: asyncio.Task[None] | None = None
 
@@ -96,6 +97,8 @@ class Exchange:
         if self.gone:
             raise Gone
         await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        if self.pace_s:
+            await asyncio.sleep(self.pace_s)
 
     async def end(self) -> None:
         await self._send({"type": "http.response.body", "body": b""})
@@ -125,8 +128,9 @@ class Exchange:
 class Socket:
     """One WebSocket connection, from its handshake on."""
 
-    def __init__(self, seen: Seen, receive: Any, send: Any) -> None:
+    def __init__(self, seen: Seen, receive: Any, send: Any, pace_s: float = 0.0) -> None:
         self.seen = seen
+        self.pace_s = pace_s
         self._receive, self._send = receive, send
 
     async def accept(self, **headers: str) -> None:
@@ -153,6 +157,9 @@ class Socket:
             await self._send({"type": "websocket.send", **out})
         except Exception as exc:  # whatever the server says of a closed socket
             raise Gone from exc
+        # Audio takes its time; what is said about it comes with it.
+        if self.pace_s and len(next(iter(out.values()))) > 400:
+            await asyncio.sleep(self.pace_s)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         await self._send({"type": "websocket.close", "code": code, "reason": reason})
@@ -162,20 +169,26 @@ class StandIn:
     """A vendor on loopback. Subclasses implement ``http`` and ``socket`` and check everything.
 
     fault: what goes wrong next. seen: requests and handshakes, in order. delay_s: before the first
-    byte of an answer (benchmarks). hold: if set, an answer waits for it after its first piece.
-    broken_off: answers that the client ended early (cancelled). live: open connections of the
-    stand-in's protocol. refusals: why requests were refused, for a failing test to show.
+    byte of an answer, pace_s: after each of its pieces, handshake_s: before the first answer of a
+    connection (all three for benchmarks). hold: if set, an answer waits for it after its first
+    piece. broken_off: answers that the client ended early (cancelled). live: requests and sockets
+    being served; connections: what is connected, whether or not anything is being answered.
+    refusals: why requests were refused, for a failing test to show.
     """
 
     def __init__(self) -> None:
         self.fault = Fault()
         self.seen: list[Seen] = []
         self.delay_s = 0.0
+        self.pace_s = 0.0
+        self.handshake_s = 0.0
         self.hold: asyncio.Event | None = None
         self.broken_off = 0
         self.live = 0
         self.refusals: list[str] = []
         self.url = ""
+        self.connections: set[Any] = set()
+        self._ports: set[int] = set()
 
     async def http(self, exchange: Exchange) -> None:
         """Answer an HTTP request."""
@@ -206,6 +219,11 @@ class StandIn:
         if self.hold is not None:
             await self.hold.wait()
 
+    def hang_up(self) -> None:
+        """Break every connection off, as a vendor does with idle ones, or a network."""
+        for connection in list(self.connections):
+            connection.transport.abort()
+
     async def until(self, true: Callable[[], bool]) -> None:
         """Wait until something has happened here: tests call this instead of sleeping."""
         for _ in range(5_000):
@@ -228,6 +246,12 @@ class StandIn:
         finally:
             self.live -= 1
 
+    async def _greet(self, scope: dict[str, Any]) -> None:
+        """Take as long over a new connection as TLS and the way to a vendor do."""
+        if self.handshake_s and (port := scope["client"][1]) not in self._ports:
+            self._ports.add(port)
+            await asyncio.sleep(self.handshake_s)
+
     async def _http(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         body = b""
         while True:
@@ -237,7 +261,8 @@ class StandIn:
             body += event.get("body", b"")
             if not event.get("more_body"):
                 break
-        exchange = Exchange(_seen(scope, body), receive, send)
+        await self._greet(scope)
+        exchange = Exchange(_seen(scope, body), receive, send, self.pace_s)
         self.seen.append(exchange.seen)
         try:
             await self.http(exchange)
@@ -246,7 +271,8 @@ class StandIn:
 
     async def _socket(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         await receive()
-        socket = Socket(_seen(scope, b""), receive, send)
+        await self._greet(scope)
+        socket = Socket(_seen(scope, b""), receive, send, self.pace_s)
         self.seen.append(socket.seen)
         await self.socket(socket)
 
@@ -266,6 +292,10 @@ def _seen(scope: dict[str, Any], body: bytes) -> Seen:
 @asynccontextmanager
 async def serving(stand_in: StandIn) -> AsyncIterator[StandIn]:
     """Serve a stand-in until the block ends; ``stand_in.url`` is its http:// origin."""
+    if hasattr(stand_in, "serve"):  # it speaks another protocol, and serves itself
+        async with stand_in.serve():
+            yield stand_in
+        return
     # A connection that is cut on purpose is nothing to report.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
     config = uvicorn.Config(
@@ -286,6 +316,7 @@ async def serving(stand_in: StandIn) -> AsyncIterator[StandIn]:
     await server.startup()
     port = server.servers[0].sockets[0].getsockname()[1]
     stand_in.url = f"http://127.0.0.1:{port}"
+    stand_in.connections = server.server_state.connections
     try:
         yield stand_in
     finally:
