@@ -36,9 +36,7 @@ LARGEST = 8 * 1024 * 1024
 # stands in no tree: nobody's settings can raise its level.
 _SILENT = logging.Logger("websockets", logging.CRITICAL)  # noqa: LOG001
 
-_clients: MutableMapping[asyncio.AbstractEventLoop, dict[bool, httpx.AsyncClient]] = (
-    WeakKeyDictionary()
-)
+_clients: MutableMapping[asyncio.AbstractEventLoop, dict[str, Any]] = WeakKeyDictionary()
 _closers: MutableMapping[asyncio.AbstractEventLoop, list[Callable[[], Awaitable[None]]]] = (
     WeakKeyDictionary()
 )
@@ -57,10 +55,31 @@ def http(*, guarded: bool = False) -> httpx.AsyncClient:
     but ``aclose`` closes it.
     """
     clients = _clients.setdefault(asyncio.get_running_loop(), {})
-    found = clients.get(guarded)
+    name = "guarded" if guarded else "open"
+    found: httpx.AsyncClient | None = clients.get(name)
     if found is None:
-        found = clients[guarded] = _client(guarded)
+        found = clients[name] = _client(guarded)
     return found
+
+
+def http2() -> Any:
+    """Return the running loop's ``httpx2.AsyncClient``, for SDKs that take no other.
+
+    httpx2 comes with those SDKs: import them first. As with ``http``, nobody closes it.
+    """
+    clients = _clients.setdefault(asyncio.get_running_loop(), {})
+    if "httpx2" not in clients:
+        httpx2 = importlib.import_module("httpx2")
+        limits = httpx2.Limits(
+            max_connections=None, max_keepalive_connections=KEPT, keepalive_expiry=IDLE_S
+        )
+        clients["httpx2"] = httpx2.AsyncClient(
+            limits=limits,
+            verify=tls(),
+            timeout=httpx2.Timeout(None, connect=CONNECT_S),
+            trust_env=False,
+        )
+    return clients["httpx2"]
 
 
 def _client(guarded: bool) -> httpx.AsyncClient:

@@ -90,14 +90,14 @@ class SpeechSocket:
         self._opening = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
         self._sentence: _Sentence | None = None
-        self._closed = False
+        self._closed = asyncio.Event()
 
     async def warm(self) -> None:
         with contextlib.suppress(ProviderError):
             await self._ready()
 
     async def speak(self, text: str) -> AsyncGenerator[bytes | WordAt, None]:
-        sentence = self._sentence = _Sentence(self._dialect.provider)
+        sentence = self._sentence = _Sentence(self._dialect)
         heard = complete = False
         try:
             event = await self._first(sentence, text)
@@ -123,7 +123,7 @@ class SpeechSocket:
 
     async def aclose(self) -> None:
         """Close the connection and end the tasks. Twice is no harm."""
-        self._closed = True
+        self._closed.set()
         if self._sentence is not None:
             self._sentence.put(failures.lost(self._dialect.provider))
         connection, self._connection = self._connection, None
@@ -149,7 +149,6 @@ class SpeechSocket:
             await self._ask(text)
             event = await sentence.next(self._patience_s)
         if event is Mark.END and self._dialect.ends_twice:
-            sentence.renew()
             with contextlib.suppress(TimeoutError):
                 event = await sentence.next(min(GRACE_S, self._patience_s))
         return event
@@ -181,7 +180,7 @@ class SpeechSocket:
             standing = self._connection
             if standing is not None and standing.state is State.OPEN and not self._dialect.worn():
                 return True
-            if self._closed:
+            if self._closed.is_set():
                 raise failures.lost(self._dialect.provider)
             # What its reader still has to tell of the old one is nobody's concern any more.
             self._connection = None
@@ -191,6 +190,9 @@ class SpeechSocket:
             opened = await connections.socket(
                 self._dialect.provider, url, headers, patience_s=self._patience_s
             )
+            if self._closed.is_set():  # meanwhile
+                await connections.hung_up(opened)
+                raise failures.lost(self._dialect.provider)
             self._connection = opened
             self._dialect.opened()
             self._spawn(self._listen(opened))
@@ -250,10 +252,10 @@ class _Lost:
 class _Sentence:
     """What has come for a sentence and was not taken yet."""
 
-    __slots__ = ("_came", "_events", "_length", "_over", "_provider")
+    __slots__ = ("_came", "_dialect", "_events", "_length", "_over")
 
-    def __init__(self, provider: str) -> None:
-        self._provider = provider
+    def __init__(self, dialect: Dialect) -> None:
+        self._dialect = dialect
         self._events: deque[Event | _Lost] = deque()
         self._came = asyncio.Event()
         self._length = 0
@@ -266,8 +268,9 @@ class _Sentence:
         if isinstance(event, bytes):
             self._length += len(event)
             if self._length > LONGEST:
-                event = failures.unreadable(self._provider)
-        self._over = not isinstance(event, bytes | WordAt)
+                event = failures.unreadable(self._dialect.provider)
+        another = event is Mark.END and not self._length and self._dialect.ends_twice
+        self._over = not (another or isinstance(event, bytes | WordAt))
         self._events.append(event)
         self._came.set()
 

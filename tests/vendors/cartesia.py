@@ -81,7 +81,8 @@ class Context:
 class CartesiaStandIn(VoiceStandIn):
     """concurrency: how many contexts may be active. expires_s: when an idle context ends.
     ends_twice: whether an input ends of its own accord and once more by its flush, as with custom
-    buffering. times_from_sentence: whether words' times begin anew with each input.
+    buffering; the second comes when the next input has been taken. times_from_sentence: whether
+    words' times begin anew with each input.
 
     requests: every generation request, as it came. refuses: what the next sentences are told
     inside the socket, if set.
@@ -218,6 +219,8 @@ class Connection:
             raised = Refused(500, None, "an error on purpose")
             await self._error(context.fixed["context_id"], raised, noted=False)
             return
+        if self._vendor.ends_twice and flush_id > 1:
+            await self._say(context, "flush_done", flush_id=flush_id - 1, flush_done=True)
         if fault != "empty" and text.strip():
             await self._sound(context, text.strip(), flush_id)
         if last:
@@ -225,8 +228,6 @@ class Connection:
         else:
             more = {"flush_id": flush_id, "flush_done": True}
             await self._say(context, "flush_done", **more)
-            if self._vendor.ends_twice:
-                await self._say(context, "flush_done", **more)
             context.expiry = self._group.create_task(self._expire(context))
 
     async def _sound(self, context: Context, text: str, flush_id: int) -> None:

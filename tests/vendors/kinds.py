@@ -17,14 +17,15 @@ import numpy.typing as npt
 from apps.providers import registry
 from apps.providers.base import Kind, ServiceSettings
 from apps.voice import g711
-from tests.vendors.serving import KEY, FaultKind, StandIn
+from tests.vendors.serving import KEY, Cut, Exchange, FaultKind, Gone, StandIn
 
 
 class ModelStandIn(StandIn):
     """A language model's. Streams ``answer`` piece by piece, then ``calls``, then ``usage``.
 
     It checks what its vendor checks: roles and their order, that each tool's answer has its call,
-    the tools' schema, the model's name, the key.
+    the tools' schema, the model's name, the key. stale: how many requests to meet with a
+    connection that breaks before the first byte of an answer.
     """
 
     def __init__(self) -> None:
@@ -34,6 +35,17 @@ class ModelStandIn(StandIn):
         self.prompt_tokens = 57
         self.cached_tokens = 20
         self.completion_tokens = 11
+        self.stale = 0
+
+    async def break_if_asked(self, exchange: Exchange) -> None:
+        """Break the connection, or say nothing to a GET, where a test asks for it."""
+        if self.stale:
+            self.stale -= 1
+            exchange.hang_up()
+            raise Cut
+        if exchange.seen.method == "GET" and self.fault.kind == "mute":
+            await exchange.until_gone()
+            raise Gone
 
 
 class VoiceStandIn(StandIn):
@@ -88,7 +100,8 @@ class EarsStandIn(StandIn):
 class Subject:
     """An adapter and its stand-in.
 
-    settings: what a config would say (model, voice, language, options). key_name: the variable that
+    settings: what a config would say (model, voice, language, options). variant: where one provider
+    is tried in several ways. key_name: the variable that
     holds a real key, for the ``live`` run. environment: what the operator must set for the test.
     streams_partials / warms / stops_in_words / times_words: what this vendor's protocol has at all.
     shares_socket: whether an interrupted sentence leaves its connection open. heard_as: the voice
@@ -100,6 +113,7 @@ class Subject:
     stand_in: Callable[[], Any]
     settings: Mapping[str, Any] = field(default_factory=dict)
     key_name: str = ""
+    variant: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     streams_partials: bool = True
     warms: bool = True
@@ -110,7 +124,7 @@ class Subject:
 
     @property
     def id(self) -> str:
-        return f"{self.kind}-{self.provider}"
+        return "-".join(filter(None, (self.kind, self.provider, self.variant)))
 
     def service(self, url: str, *, key: str = KEY, patience_s: float = 5.0) -> ServiceSettings:
         """Return the adapter's settings against a stand-in at ``url``."""

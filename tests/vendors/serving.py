@@ -104,6 +104,10 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": b""})
         self.close()
 
+    def hang_up(self) -> None:
+        """Break the connection before a byte of an answer: what a stale one does."""
+        self._receive.__self__.transport.abort()  # uvicorn's; ASGI has no word for it
+
     async def until_gone(self) -> None:
         """Wait until the client leaves: what a mute vendor does."""
         await (self._left or self._until_gone())
@@ -167,9 +171,9 @@ class StandIn:
     fault: what goes wrong next. seen: requests and handshakes, in order. delay_s: before the first
     byte of an answer, pace_s: after each of its pieces, handshake_s: before the first answer of a
     connection (all three for benchmarks). hold: if set, an answer waits for it after its first
-    piece.
-    broken_off: answers that the client ended early (cancelled). live: open connections of the
-    stand-in's protocol. refusals: why requests were refused, for a failing test to show.
+    piece. broken_off: answers that the client ended early (cancelled). live: requests and sockets
+    being served; connections: what is connected, whether or not anything is being answered.
+    refusals: why requests were refused, for a failing test to show.
     """
 
     def __init__(self) -> None:

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
 import pytest
 
-from apps.providers.cartesia import CartesiaVoice
+from apps.providers.cartesia import CartesiaVoice, Contexts
+from apps.providers.speech_sockets import Mark
 from apps.voice.ports import Flowing, ProviderError, Warmable, WordAt, sound_of
 from tests.vendors.cartesia import VOICE, CartesiaStandIn, Refused
 from tests.vendors.serving import KEY, serving
@@ -109,6 +111,22 @@ async def test_a_sentence_that_meets_the_end_of_its_context_is_asked_again(
     vendor.expires_s = 0.0  # long before it is expected here
     for _ in range(5):
         assert_is_tone(vendor, await heard(voice, NEXT), NEXT)
+
+
+def test_a_context_that_ends_under_a_sentence_has_it_asked_again(vendor: CartesiaStandIn) -> None:
+    words = Contexts(SUBJECT.service(vendor.url))
+    words.ask(TEXT)
+    context = words._context
+    chunk = {"type": "chunk", "data": "AAAA", "done": False, "context_id": context}
+    flushed = {"type": "flush_done", "context_id": context, "flush_id": 1}
+    done = json.dumps({"type": "done", "done": True, "context_id": context})
+    assert list(words.read(json.dumps(chunk))) == [b"\0\0\0"]
+    assert list(words.read(json.dumps(flushed))) == [Mark.END]
+    words.ask(NEXT)
+    assert list(words.read(done)) == [Mark.AGAIN]
+    words.ask(NEXT)
+    assert words._context != context
+    assert list(words.read(done)) == []
 
 
 async def test_an_end_that_comes_twice_does_not_end_the_next_sentence(

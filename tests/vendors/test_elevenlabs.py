@@ -67,9 +67,11 @@ async def test_all_options_go_out(vendor: ElevenLabsStandIn) -> None:
     assert "language_code" not in vendor.seen[0].query
 
 
+@pytest.mark.parametrize("snake_case", [False, True])
 async def test_interrupted_sentences_do_not_pile_up(
-    vendor: ElevenLabsStandIn, voice: ElevenLabsVoice
+    vendor: ElevenLabsStandIn, voice: ElevenLabsVoice, snake_case: bool
 ) -> None:
+    vendor.snake_case = snake_case
     for _ in range(20):
         async with aclosing(voice.speak(TEXT)) as pieces:
             await anext(pieces)
