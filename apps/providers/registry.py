@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Mapping
 
-from apps.providers import local, scripted, vendors
+from apps.providers import local, openai_realtime, scripted, vendors
 from apps.providers.base import Declaration, Kind
 
 
@@ -16,7 +16,12 @@ def _by_slot(
 
 
 PROVIDERS: Mapping[tuple[Kind, str], Declaration] = _by_slot(
-    (*local.DECLARATIONS, *vendors.DECLARATIONS, *scripted.DECLARATIONS)
+    (
+        *local.DECLARATIONS,
+        *openai_realtime.DECLARATIONS,
+        *vendors.DECLARATIONS,
+        *scripted.DECLARATIONS,
+    )
 )
 
 

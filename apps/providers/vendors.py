@@ -41,8 +41,7 @@ _SPEECH = (
 # For choosing from; another name is passed on, with a warning. Sources, read in November 2026:
 # developers.deepgram.com/docs/model, docs.gladia.io (models), docs.cartesia.ai (TTS models),
 # elevenlabs.io/docs/overview/models, ai.google.dev/gemini-api/docs/models, AssemblyAI's Python SDK
-# (SpeechModel), OpenAI's agents SDK (OpenAIRealtimeModels), and client libraries' lists of OpenAI's
-# and Anthropic's names.
+# (SpeechModel), and client libraries' lists of OpenAI's and Anthropic's names.
 _MODELS: Mapping[tuple[Kind, str], tuple[str, ...]] = {
     ("stt", "deepgram"): (
         ("nova-3", "nova-2", "nova-2-general", "nova-2-phonecall")
@@ -62,7 +61,6 @@ _MODELS: Mapping[tuple[Kind, str], tuple[str, ...]] = {
         ("gemini-3.5-flash", "gemini-3.1-flash-lite", "gemini-2.5-flash")
         + ("gemini-2.5-flash-lite", "gemini-2.5-pro")
     ),
-    ("llm", "openai_realtime"): ("gpt-realtime", "gpt-realtime-1.5", "gpt-realtime-mini"),
     ("tts", "cartesia"): ("sonic-3.5", "sonic-3", "sonic-2", "sonic-turbo"),
     ("tts", "elevenlabs"): (
         ("eleven_flash_v2_5", "eleven_flash_v2", "eleven_turbo_v2_5")
@@ -100,7 +98,6 @@ DECLARATIONS = (
     _declare("llm", "grok", "xAI Grok"),
     _declare("llm", "groq", "Groq"),
     _declare("llm", "custom_llm", "An OpenAI-compatible server"),
-    _declare("llm", "openai_realtime", "OpenAI Realtime"),
     _declare("tts", "cartesia", "Cartesia"),
     _declare("tts", "elevenlabs", "ElevenLabs"),
     _declare("tts", "deepgram_tts", "Deepgram Aura"),
