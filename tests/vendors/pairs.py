@@ -68,7 +68,7 @@ class Trio:
 
     def body(self) -> dict[str, Any]:
         """Return the bot's config, as a script would post it."""
-        slots: dict[str, Any] = {str(part.kind): _slot(part) for part in self.subjects()}
+        slots: dict[str, Any] = {str(part.kind): slot_of(part) for part in self.subjects()}
         slots["llm"]["prompt"] = "You are the front desk."
         keys = {part.provider: KEY for part in self.subjects()}
         config: dict[str, Any] = {**slots, "greeting": {"mode": "model"}, "turns": {"idle_secs": 0}}
@@ -85,7 +85,8 @@ class Verdict:
     answer_ms: float | None = None
 
 
-def _slot(subject: Subject) -> dict[str, Any]:
+def slot_of(subject: Subject) -> dict[str, Any]:
+    """Return the slot of a config that names the subject."""
     settings = dict(subject.settings)
     options = settings.pop("options", {})
     return {"provider": subject.provider, **settings, **options}
