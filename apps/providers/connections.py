@@ -10,6 +10,7 @@ import asyncio
 import contextlib
 import functools
 import importlib
+import logging
 import ssl
 from collections.abc import AsyncIterator, Mapping, MutableMapping
 from contextlib import asynccontextmanager
@@ -31,6 +32,9 @@ KEPT = 200
 CONNECT_S = 3.0
 # A message of a second of 48 kHz audio as base64 has 128 kB; a vendor's history may have more.
 LARGEST = 8 * 1024 * 1024
+# At DEBUG the library writes down every header, the key among them, and every message. This logger
+# stands in no tree: nobody's settings can raise its level.
+_SILENT = logging.Logger("websockets", logging.CRITICAL)  # noqa: LOG001
 
 _clients: MutableMapping[asyncio.AbstractEventLoop, dict[bool, httpx.AsyncClient]] = (
     WeakKeyDictionary()
@@ -95,6 +99,7 @@ async def socket(
     address = url.replace("http", "ws", 1) if url.startswith("http") else url
     if address.startswith("wss:"):
         more = {"ssl": tls(), **more}
+    more = {"logger": _SILENT, **more}
     try:
         return await connect(
             address,

@@ -302,6 +302,13 @@ class Answers:
             self.drop(answer)
 
     def words(self, event: Event) -> None:
+        self._said(event, SpokenDelta(text=event["delta"]))
+
+    def text(self, event: Event) -> None:
+        """A model that was asked to speak may write all the same: then the voice reads it."""
+        self._said(event, TextDelta(event["delta"]))
+
+    def _said(self, event: Event, delta: ModelEvent) -> None:
         answer = self._running.get(event["response_id"])
         if answer is None:
             return
@@ -309,13 +316,7 @@ class Answers:
         if item is not None:
             item.text = (item.text or "") + event["delta"]
         if not answer.dropped:
-            answer.stream.put(SpokenDelta(text=event["delta"]))
-
-    def text(self, event: Event) -> None:
-        """A model that was asked to speak may write all the same: then the voice reads it."""
-        answer = self._running.get(event["response_id"])
-        if answer is not None and not answer.dropped:
-            answer.stream.put(TextDelta(event["delta"]))
+            answer.stream.put(delta)
 
     def item_done(self, event: Event) -> None:
         answer = self._running.get(event["response_id"])

@@ -68,8 +68,10 @@ class Link:
         """Wait for the connection. Raises ProviderError if there is none to be had."""
         if self._closed:
             raise failures.lost(NAME)
-        if self.connecting() and self._opening is not None:
-            await asyncio.shield(self._opening)
+        if self.connecting() and (opening := self._opening) is not None:
+            await asyncio.wait([opening])
+            if (error := _error_of(opening)) is not None:
+                raise error
             if self.wire is None:
                 raise failures.lost(NAME)
 
@@ -98,12 +100,11 @@ class Link:
 
     def _tried(self, opening: asyncio.Task[None]) -> None:
         self._opening = None
-        error = None if opening.cancelled() else opening.exception()
+        error = _error_of(opening)
         if error is None:
             return
-        if not isinstance(error, ProviderError):
-            logger.error("A session could not be set up", exc_info=error)
-            error = failures.lost(NAME, error)
+        if not opening.cancelled() and opening.exception() is not error:
+            logger.error("A session could not be set up", exc_info=opening.exception())
         self._owner.unreachable(error)
 
     def _lost(self, error: ProviderError) -> None:
@@ -118,3 +119,11 @@ class Link:
             self.connecting()
         else:
             self._owner.unreachable(error)
+
+
+def _error_of(opening: asyncio.Task[None]) -> ProviderError | None:
+    """Say why there is no connection. One that was called off is lost to those who waited."""
+    if opening.cancelled():
+        return failures.lost(NAME)
+    error = opening.exception()
+    return error if error is None or isinstance(error, ProviderError) else failures.lost(NAME)

@@ -162,9 +162,11 @@ class Speaking:
         hold = self.session.vendor.hold
         if hold is not None:
             waits = [asyncio.ensure_future(e.wait()) for e in (hold, self.response.cancelled)]
-            await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
-            for wait in waits:
-                wait.cancel()
+            try:
+                await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                for wait in waits:
+                    wait.cancel()
 
     async def _call(self, name: str, arguments: dict[str, Any]) -> None:
         if self.response.cancelled.is_set():

@@ -103,7 +103,7 @@ async def test_an_answer_still_being_made_is_stopped_by_an_interruption(
 async def test_two_tools_at_once_are_used_and_their_results_spoken(
     vendor: OpenAIRealtimeStandIn,
 ) -> None:
-    tools = ("look", {"seats": 2}), ("ask", {})
+    tools: list[tuple[str, dict[str, Any]]] = [("look", {"seats": 2}), ("ask", {})]
     vendor.script.extend([Said.text("Let me see.", *tools), Said.text("Yes, we have one.")])
     async with calling(vendor) as call:
         await call.speak(0.5)
