@@ -53,6 +53,10 @@ class Stream:
     def silent(self) -> bool:
         return self._spoken and not self._loud
 
+    @property
+    def failed(self) -> bool:
+        return self._error is not None
+
     def put(self, event: ModelEvent) -> None:
         self._events.append(event)
         self._wake.set()
@@ -278,12 +282,13 @@ class Answers:
         item = event["item"]
         if answer is None or answer.line:
             return
-        answer.items.append(item["id"])
         if item["type"] == "function_call":
-            new = Item(item["id"], "call", call_id=item["call_id"])
+            self._items.add(Item(item["id"], "call", call_id=item["call_id"]))
+        elif item["type"] == "message":
+            self._items.add(Item(item["id"], "assistant", spoken=True))
         else:
-            new = Item(item["id"], "assistant", spoken=True)
-        self._items.add(new)
+            return  # the model's own notes
+        answer.items.append(item["id"])
 
     def sound(self, event: Event) -> None:
         answer = self._running.get(event["response_id"])

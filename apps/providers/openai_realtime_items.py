@@ -82,6 +82,16 @@ class Items:
         answered = {item.call_id for item in self._items if item.kind == "output"}
         return [i.id for i in self._items if i.kind == "call" and i.call_id not in answered]
 
+    def last_words(self, *, before: Collection[str]) -> set[str]:
+        """Return what the caller said last, if nothing but ``before`` came after it."""
+        found: set[str] = set()
+        for item in reversed(self._items):
+            if item.kind == "user":
+                found.add(item.id)
+            elif item.id not in before:
+                break
+        return found
+
     def compare(self, messages: Sequence[ChatMessage], *, keep: Collection[str] = ()) -> Changes:
         """Say what differs from the history. keep: ids of what it cannot know of yet."""
         changes = Changes()

@@ -160,7 +160,7 @@ class Session:
         await self.answers.stopped(self.patience_s)
         self._behind = False
         guess = self.answers.guess
-        if guess is not None and not changed:
+        if guess is not None and not changed and not guess.stream.failed:
             changes = self.items.compare(self._history, keep=self.answers.open_items())
             if not changes.created:
                 self._apply(changes)
@@ -180,7 +180,9 @@ class Session:
         """Before the next answer: the history, if it was told meanwhile."""
         if self._behind:
             self._behind = False
-            self._apply(self.items.compare(self._history, keep=self.answers.open_items()))
+            later = self.answers.open_items()
+            later |= self.items.last_words(before=later)  # said since, for all we know
+            self._apply(self.items.compare(self._history, keep=later))
 
     def _apply(self, changes: Changes) -> None:
         for item_id in changes.deleted:
