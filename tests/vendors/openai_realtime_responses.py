@@ -125,13 +125,12 @@ class Speaking:
         about = await self._begin(item)
         part = {"type": "audio", "transcript": ""}
         await self._tell("response.content_part.added", about, part=part)
-        for piece in said.pieces:
+        for piece in [*said.pieces[:-1], said.pieces[-1].rstrip()]:
             if self.response.cancelled.is_set():
                 break
             item.text += piece
             await self._tell("response.output_audio_transcript.delta", about, delta=piece)
-            text = piece if piece is not said.pieces[-1] else piece.rstrip()
-            await self._sound(item, about, text, fault)
+            await self._sound(item, about, piece, fault)
         await self._tell("response.output_audio.done", about)
         await self._tell("response.output_audio_transcript.done", about, transcript=item.text)
         part = {"type": "audio", "transcript": item.text}
