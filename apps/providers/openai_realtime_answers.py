@@ -138,7 +138,6 @@ class Answers:
         self._talk: list[Answer] = []  # replies; how much of them was heard is not known yet
         self.guess: Answer | None = None
         self.before_next: Callable[[], None] = lambda: None
-        self.freed = asyncio.Event()
         self.unreported = Usage(0, 0)
 
     # --- asking ---------------------------------------------------------------------------------
@@ -190,16 +189,6 @@ class Answers:
             self.drop(guess)
             self._settle(guess)
 
-    async def stopped(self, patience_s: float) -> None:
-        """Wait until no answer that was dropped writes to the conversation any more."""
-        try:
-            async with asyncio.timeout(patience_s):
-                while self.active is not None and self.active.dropped:
-                    self.freed.clear()
-                    await self.freed.wait()
-        except TimeoutError:
-            raise failures.silent(NAME) from None
-
     def drop(self, answer: Answer) -> None:
         """Nobody wants to hear more of it: stop it at once."""
         self.unreported += answer.stream.left()
@@ -246,7 +235,6 @@ class Answers:
         self._running.clear()
         self._talk.clear()
         self.active = self._queued = self.guess = None
-        self.freed.set()
 
     def _new(self, *, line: bool) -> Answer:
         answer = Answer(next(_numbers), line=line)
@@ -362,7 +350,6 @@ class Answers:
         if answer is self.active:
             self.active = None
         self._settle(answer)
-        self.freed.set()
         if self.active is None:
             self.before_next()
             queued, self._queued = self._queued, None

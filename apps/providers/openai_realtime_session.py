@@ -157,7 +157,6 @@ class Session:
     async def _answer(self, tools: Sequence[Tool]) -> Answer:
         await self.connected()
         changed = self.brief(self._history, tools)
-        await self.answers.stopped(self.patience_s)
         self._behind = False
         guess = self.answers.guess
         if guess is not None and not changed and not guess.stream.failed:
@@ -166,8 +165,6 @@ class Session:
                 self._apply(changes)
                 return self.answers.claim()
         self.answers.forget_guess()
-        await self.answers.stopped(self.patience_s)
-        await self.connected()
         self.answers.decide()
         self._apply(self.items.compare(self._history, keep=self.answers.open_items()))
         self.answers.tidy()

@@ -234,12 +234,12 @@ class RealtimeSession:
         words = self.vendor.transcripts[self._utterances % len(self.vendor.transcripts)]
         self._utterances += 1
         if self.config["audio"]["input"].get("transcription"):
-            self._spawn(self._transcribe(item, words))
+            self._spawn(self._transcribe(item, words, self.vendor.hold_words))
 
-    async def _transcribe(self, item: Item, words: str | None) -> None:
+    async def _transcribe(self, item: Item, words: str | None, hold: asyncio.Event | None) -> None:
         await self.vendor.before_first()
-        if self.vendor.hold_words is not None:
-            await self.vendor.hold_words.wait()
+        if hold is not None:
+            await hold.wait()
         kind = "conversation.item.input_audio_transcription"
         about = {"item_id": item.id, "content_index": 0}
         if words is None:

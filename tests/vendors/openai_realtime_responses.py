@@ -20,10 +20,14 @@ PIECE_MS = 100
 
 @dataclass
 class Said:
-    """What the model comes up with: a text to speak, piece by piece, and functions to call."""
+    """What the model comes up with: a text to speak, piece by piece, and functions to call.
+
+    written: it writes the text instead of speaking it.
+    """
 
     pieces: list[str]
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
+    written: bool = False
 
     @classmethod
     def text(cls, text: str, *calls: tuple[str, dict[str, Any]]) -> Said:
@@ -107,8 +111,11 @@ class Speaking:
             details = {"type": "failed", "error": session.vendor.failure}
             return await session.end(response, "failed", status_details=details)
         said = session.line_of(response) if self.beside else session.vendor.said()
-        if fault != "empty":
+        if said.written:
+            await self._write(said)
+        elif fault != "empty":
             await self._speak(said, fault)
+        if fault != "empty":
             for name, arguments in said.calls:
                 await self._call(name, arguments)
         if response.cancelled.is_set():
@@ -117,6 +124,15 @@ class Speaking:
                 response, "cancelled", status_details=details, usage=self._usage()
             )
         return await session.end(response, "completed", usage=self._usage())
+
+    async def _write(self, said: Said) -> None:
+        item = Item(self.session._new_id("item"), role="assistant")
+        about = await self._begin(item)
+        for piece in said.pieces:
+            item.text += piece
+            await self._tell("response.output_text.delta", about, delta=piece)
+        await self._tell("response.output_text.done", about, text=item.text)
+        await self._finish(item)
 
     async def _speak(self, said: Said, fault: str) -> None:
         if not said.pieces or self.response.cancelled.is_set():

@@ -3,78 +3,40 @@
 from __future__ import annotations
 
 import asyncio
-import logging
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Any
 
 import pytest
 
-from apps.providers.base import ServiceSettings
 from apps.providers.openai_realtime import OpenAIRealtime, RealtimeVoice
 from apps.providers.openai_realtime_ears import Ears
 from apps.voice.ports import (
     ChatMessage,
     Final,
-    ModelEvent,
     Partial,
-    ProviderError,
     Speaking,
     SpokenDelta,
-    Tool,
+    TextDelta,
     ToolCall,
-    TranscriptEvent,
-    TranscriptionFailed,
     Usage,
     Warmable,
 )
-from tests.vendors.kinds import tasks_running
 from tests.vendors.openai_realtime import OpenAIRealtimeStandIn
 from tests.vendors.openai_realtime_responses import Said
-from tests.vendors.serving import KEY, SECRET, WRONG_KEY, Fault, FaultKind, serving
-
-PROMPT = ChatMessage("system", "Be brief.")
-ASKED = (PROMPT, ChatMessage("user", "book a table"))
-LOOK = Tool("look", "Looks.", {"type": "object", "properties": {"seats": {"type": "integer"}}})
-FRAME = b"\x20\xa0" * 80
-TONE = b"\x31\xb1" * 80
-LONG = "We have a table for two by the window and another one near the kitchen door."
-
-
-async def until(vendor: OpenAIRealtimeStandIn, true: Callable[[], object]) -> None:
-    await vendor.until(lambda: bool(true()))
-
-
-class Phone:
-    """A call's end: what the ears delivered, and a mouth."""
-
-    def __init__(self, mind: OpenAIRealtime) -> None:
-        self.mind = mind
-        self.told: list[TranscriptEvent] = []
-        self.spoken = 0
-
-    async def opened(self) -> Phone:
-        await self.mind.ears.open(self.told.append)
-        return self
-
-    def begin(self, frames: int = 20) -> None:
-        """Start to say something."""
-        self.spoken += 1
-        self.mind.ears.begin(self.spoken)
-        for _ in range(frames):
-            self.mind.ears.hear(FRAME)
-
-    def say(self, frames: int = 20) -> None:
-        self.begin(frames)
-        self.mind.ears.pause()
-        self.mind.ears.resume()
-        self.mind.ears.finish()
-
-    def finals(self) -> list[str]:
-        return [event.text for event in self.told if isinstance(event, Final)]
-
-    def failures(self) -> list[ProviderError]:
-        return [event.error for event in self.told if isinstance(event, TranscriptionFailed)]
+from tests.vendors.realtime_phone import (
+    ASKED,
+    FRAME,
+    LONG,
+    LOOK,
+    PROMPT,
+    Phone,
+    built,
+    events_of,
+    sound_of,
+    until,
+    words_of,
+)
+from tests.vendors.serving import Fault, serving
 
 
 @pytest.fixture
@@ -82,11 +44,6 @@ async def vendor() -> AsyncIterator[OpenAIRealtimeStandIn]:
     async with serving(OpenAIRealtimeStandIn()) as stand_in:
         assert isinstance(stand_in, OpenAIRealtimeStandIn)
         yield stand_in
-
-
-def built(vendor: OpenAIRealtimeStandIn, **more: Any) -> OpenAIRealtime:
-    given = {"secrets": {"api_key": KEY}, "patience_s": 3.0, **more}
-    return OpenAIRealtime(ServiceSettings("openai_realtime", base_url=vendor.url, **given))
 
 
 @pytest.fixture
@@ -101,27 +58,6 @@ async def mind(vendor: OpenAIRealtimeStandIn) -> AsyncIterator[OpenAIRealtime]:
 async def phone(mind: OpenAIRealtime) -> Phone:
     mind.brief([PROMPT], [LOOK])
     return await Phone(mind).opened()
-
-
-async def events_of(
-    mind: OpenAIRealtime, messages: Sequence[ChatMessage] = ASKED
-) -> list[ModelEvent]:
-    async with aclosing(mind.reply(messages, [LOOK])) as events:
-        return [event async for event in events]
-
-
-def words_of(events: Sequence[ModelEvent]) -> str:
-    return "".join(event.text for event in events if isinstance(event, SpokenDelta))
-
-
-def sound_of(events: Sequence[ModelEvent]) -> bytes:
-    return b"".join(event.audio for event in events if isinstance(event, SpokenDelta))
-
-
-async def failing(mind: OpenAIRealtime) -> ProviderError:
-    with pytest.raises(ProviderError) as told:
-        await events_of(mind)
-    return told.value
 
 
 # --- the session --------------------------------------------------------------------------------
@@ -304,8 +240,12 @@ async def test_a_caller_who_goes_on_gets_no_answer_to_half_a_sentence(
     vendor.script.extend([Said.text("Never heard."), Said.text("For two, then.")])
     vendor.hold_words = asyncio.Event()
     phone.say()
+    vendor.hold = asyncio.Event()
     await until(vendor, lambda: vendor.contexts)
-    phone.say()
+    phone.begin()
+    await until(vendor, lambda: vendor.broken_off == 1)
+    vendor.hold.set()
+    phone.mind.ears.finish()
     vendor.hold_words.set()
     await until(vendor, lambda: len(phone.finals()) == 2)
     asked = (PROMPT, ChatMessage("user", "book a table for two people"))
@@ -338,6 +278,29 @@ async def test_the_answer_is_asked_for_with_the_end_of_speech(
     events = await events_of(phone.mind)
     assert words_of(events) == "".join(vendor.answer)
     assert len(vendor.session.sent("response.create")) == 1
+
+
+async def test_what_was_said_since_the_history_was_told_stays(
+    vendor: OpenAIRealtimeStandIn, phone: Phone
+) -> None:
+    vendor.hold = asyncio.Event()
+    phone.say()
+    await until(vendor, phone.finals)
+    phone.mind.follow([PROMPT])
+    vendor.hold.set()
+    await until(vendor, lambda: phone.mind._session.answers.active is None)
+    assert words_of(await events_of(phone.mind)) == "".join(vendor.answer)
+    assert len(vendor.contexts) == 1
+
+
+async def test_a_guess_that_failed_is_not_the_last_word(
+    vendor: OpenAIRealtimeStandIn, phone: Phone
+) -> None:
+    vendor.fault = Fault("error_body", times=1)
+    phone.say()
+    await until(vendor, phone.finals)
+    assert words_of(await events_of(phone.mind)) == "".join(vendor.answer)
+    assert len(vendor.contexts) == 2
 
 
 async def test_speech_is_passed_on_untouched_and_as_it_comes(
@@ -475,6 +438,24 @@ async def test_an_answer_cut_in_the_making_is_kept_as_far_as_it_was_heard(
     assert vendor.contexts[1][1] == ("assistant", "W")
 
 
+async def test_an_answer_left_before_it_was_heard_was_never_given(
+    vendor: OpenAIRealtimeStandIn, phone: Phone
+) -> None:
+    async with aclosing(phone.mind.reply(ASKED, [LOOK])) as events:
+        assert await anext(events) == SpokenDelta(text="Hello")  # and no sound yet
+    phone.say()
+    await until(vendor, lambda: len(vendor.contexts) == 2)
+    assert [who for who, _ in vendor.contexts[1]] == ["user", "user"]
+
+
+async def test_a_model_that_writes_is_read_out_by_the_engine(
+    vendor: OpenAIRealtimeStandIn, phone: Phone
+) -> None:
+    vendor.script.append(Said(["Yes, ", "we do."], written=True))
+    events = await events_of(phone.mind)
+    assert [e.text for e in events if isinstance(e, TextDelta)] == ["Yes, ", "we do."]
+
+
 async def test_a_call_that_was_interrupted_is_forgotten_before_the_next_answer(
     vendor: OpenAIRealtimeStandIn, phone: Phone
 ) -> None:
@@ -521,242 +502,3 @@ async def test_a_guess_is_given_up_when_the_platform_speaks(
     vendor.hold.set()
     assert [piece async for piece in phone.mind.voice.speak("As I said.")]
     await until(vendor, lambda: vendor.session.believes() == [("user", "uh huh")])
-
-
-# --- what goes wrong ----------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("status", "reason", "retryable"),
-    [(401, "auth", False), (402, "quota", False), (429, "quota", True), (404, "bad_request", False)]
-    + [(500, "unavailable", True), (503, "unavailable", True)],
-)
-async def test_a_refused_handshake_is_told_by_its_status(
-    vendor: OpenAIRealtimeStandIn, status: int, reason: str, retryable: bool
-) -> None:
-    vendor.fault = Fault("status", status)
-    mind = built(vendor)
-    error = await failing(mind)
-    assert (error.reason, error.retryable) == (reason, retryable)
-    with pytest.raises(ProviderError):
-        await mind.ears.open(lambda event: None)
-    await mind.warm()  # tells nothing
-    await mind.aclose()
-
-
-@pytest.mark.parametrize("secrets", [{}, {"api_key": WRONG_KEY}, {"api_key": "a\nb"}])
-async def test_a_wrong_key_is_the_keys_fault(
-    vendor: OpenAIRealtimeStandIn, secrets: dict[str, str]
-) -> None:
-    mind = built(vendor, secrets=secrets)
-    assert (await failing(mind)).reason == "auth"
-    await mind.aclose()
-
-
-@pytest.mark.parametrize(
-    ("failure", "reason"),
-    [
-        ({"type": "invalid_request_error", "code": "insufficient_quota"}, "quota"),
-        ({"type": "tokens", "code": "rate_limit_exceeded"}, "quota"),
-        ({"type": "server_error", "code": None}, "unavailable"),
-        ({"type": "invalid_request_error", "code": "invalid_api_key"}, "auth"),
-        ({"type": "invalid_request_error", "code": "unsupported_model"}, "bad_request"),
-    ],
-)
-async def test_a_failed_response_is_told_by_its_code(
-    vendor: OpenAIRealtimeStandIn, phone: Phone, failure: dict[str, Any], reason: str
-) -> None:
-    vendor.fault, vendor.failure = Fault("error_body", times=1), failure
-    assert (await failing(phone.mind)).reason == reason
-    assert await events_of(phone.mind)  # and the session goes on
-    assert len(vendor.seen) == 1
-
-
-async def test_a_response_that_is_not_taken_is_told(vendor: OpenAIRealtimeStandIn) -> None:
-    mind = built(vendor)
-    vendor.refuse_next = "rate_limit_exceeded"
-    assert (await failing(mind)).reason == "quota"
-    await mind.aclose()
-
-
-async def test_a_session_that_is_not_taken_is_told(vendor: OpenAIRealtimeStandIn) -> None:
-    mind = built(vendor, options={"voice": "nobody"})
-    assert (await failing(mind)).reason == "bad_request"
-    await mind.aclose()
-
-
-async def test_a_model_that_nobody_knows_is_told(vendor: OpenAIRealtimeStandIn) -> None:
-    mind = built(vendor, model="llama")
-    error = await failing(mind)
-    assert (error.reason, "model_not_found" in error.message) == ("bad_request", True)
-    await mind.aclose()
-
-
-async def test_a_mute_vendor_is_not_waited_for(vendor: OpenAIRealtimeStandIn) -> None:
-    mind = built(vendor, patience_s=0.2)
-    vendor.fault = Fault("mute", times=1)
-    assert (await failing(mind)).reason == "timeout"
-    assert await events_of(mind)  # by another connection
-    await mind.aclose()
-
-
-@pytest.mark.parametrize("kind", ["silence", "garbage", "cut"])
-async def test_what_is_no_speech_is_a_failure(
-    vendor: OpenAIRealtimeStandIn, kind: FaultKind
-) -> None:
-    mind = built(vendor)
-    for speak in (mind.reply(ASKED, [LOOK]), mind.voice.speak("Hello.")):
-        vendor.fault = Fault(kind, times=1)
-        with pytest.raises(ProviderError) as told:
-            async with aclosing(speak) as pieces:
-                async for _ in pieces:
-                    pass
-        assert told.value.reason == "unavailable"
-    await mind.aclose()
-
-
-async def test_a_line_without_sound_is_a_failure(
-    vendor: OpenAIRealtimeStandIn, phone: Phone
-) -> None:
-    vendor.fault = Fault("empty", times=1)
-    with pytest.raises(ProviderError) as told:
-        assert [piece async for piece in phone.mind.voice.speak("Hello.")] == []
-    assert told.value.reason == "unavailable"
-
-
-async def test_after_a_cut_the_conversation_is_told_anew(
-    vendor: OpenAIRealtimeStandIn, phone: Phone
-) -> None:
-    first = words_of(await events_of(phone.mind))
-    vendor.fault = Fault("cut", times=1)
-    history = [*ASKED, ChatMessage("assistant", first), ChatMessage("user", "for two")]
-    came = []
-    with pytest.raises(ProviderError) as told:
-        async for event in phone.mind.reply(history, [LOOK]):
-            came.append(event)
-    assert told.value.reason == "unavailable" and sound_of(came)
-    history += [ChatMessage("assistant", "Sorry?"), ChatMessage("user", "for two, I said")]
-    assert words_of(await events_of(phone.mind, history)) == "".join(vendor.answer)
-    assert len(vendor.sessions) == 2
-    assert vendor.contexts[-1] == [(said.role, said.content) for said in history[1:]]
-
-
-async def test_a_connection_that_died_unnoticed_costs_one_retry(
-    vendor: OpenAIRealtimeStandIn, phone: Phone
-) -> None:
-    await events_of(phone.mind)
-    vendor.script.append(Said.text("Still here."))
-    asking = asyncio.ensure_future(events_of(phone.mind))
-    await vendor.session.socket.close(1001)
-    assert words_of(await asking) == "Still here."
-
-
-async def test_an_expired_session_is_replaced_before_anybody_asks(
-    vendor: OpenAIRealtimeStandIn, phone: Phone
-) -> None:
-    await events_of(phone.mind)
-    await vendor.session.expire()
-    await until(vendor, lambda: len(vendor.sessions) == 2)
-    await until(vendor, lambda: vendor.session.believes() == [("user", "book a table")])
-
-
-async def test_an_utterance_in_flight_is_said_again_on_the_new_connection(
-    vendor: OpenAIRealtimeStandIn, phone: Phone
-) -> None:
-    vendor.hold_words = asyncio.Event()
-    for _ in range(40):
-        phone.mind.ears.hear(TONE)
-    phone.say()
-    phone.begin()
-    await until(vendor, lambda: vendor.contexts)
-    before = bytes(vendor.session.heard)
-    vendor.hold_words = None
-    await vendor.session.expire()
-    await until(vendor, lambda: len(vendor.sessions) == 2)
-    for _ in range(5):
-        phone.mind.ears.hear(FRAME)
-    phone.mind.ears.finish()
-    await until(vendor, lambda: len(phone.finals()) == 2)
-    assert phone.finals() == ["book a table", "for two people"]
-    assert bytes(vendor.session.heard) == before + FRAME * 5
-
-
-async def test_a_vendor_who_breaks_every_connection_is_left_alone(
-    vendor: OpenAIRealtimeStandIn,
-) -> None:
-    vendor.fault = Fault("cut")
-    phone = await Phone(built(vendor)).opened()
-    phone.say()
-    await until(vendor, lambda: phone.failures() or phone.finals())
-    assert (await failing(phone.mind)).reason == "unavailable"
-    assert len(vendor.seen) <= 5
-    await phone.mind.aclose()
-
-
-# --- the end ------------------------------------------------------------------------------------
-
-
-async def test_it_may_be_closed_at_any_moment_and_twice(vendor: OpenAIRealtimeStandIn) -> None:
-    before = tasks_running()
-    idle = built(vendor)
-    speaking = built(vendor)
-    phone = await Phone(speaking).opened()
-    phone.say()
-    vendor.hold = asyncio.Event()
-    events = speaking.reply(ASKED, [LOOK])
-    await anext(events)
-    connecting = built(vendor)
-    asking = asyncio.ensure_future(failing(connecting))
-    await asyncio.sleep(0)
-    for mind in (connecting, idle, speaking):
-        for _ in range(2):
-            await mind.ears.aclose()
-            await mind.aclose()
-            await mind.voice.aclose()
-    await events.aclose()
-    assert (await asking).reason == "unavailable"
-    phone.begin()  # late frames of a call that is over
-    phone.mind.ears.finish()
-    await until(vendor, lambda: vendor.live == 0)
-    await asyncio.sleep(0)
-    assert tasks_running() <= before
-    assert (await failing(idle)).reason == "unavailable"
-
-
-async def test_a_hundred_calls_leave_nothing_behind(vendor: OpenAIRealtimeStandIn) -> None:
-    vendor.ms_per_character = 5
-    before = tasks_running()
-    for number in range(100):
-        mind = built(vendor)
-        mind.brief([PROMPT], [LOOK])
-        phone = await Phone(mind).opened()
-        phone.say()
-        await until(vendor, phone.finals)
-        async with aclosing(mind.reply(ASKED, [LOOK])) as events:
-            async for _ in events:
-                if number % 2:
-                    break
-        for part in (mind.ears, mind, mind.voice):
-            await part.aclose()
-    await until(vendor, lambda: vendor.live == 0)
-    assert tasks_running() <= before
-    assert vendor.refusals == []
-
-
-@pytest.mark.parametrize("fault", ["none", "status", "error_body", "garbage", "cut"])
-async def test_no_key_and_no_words_are_logged(
-    vendor: OpenAIRealtimeStandIn, fault: FaultKind, caplog: pytest.LogCaptureFixture
-) -> None:
-    caplog.set_level(logging.DEBUG)
-    for name in ("websockets", "websockets.client"):
-        logging.getLogger(name).setLevel(logging.DEBUG)
-    vendor.fault = Fault(fault, 401)
-    mind = built(vendor, patience_s=1.0)
-    told = ""
-    try:
-        await events_of(mind)
-    except ProviderError as error:
-        told = f"{error!r} {error}"
-    await mind.aclose()
-    assert not SECRET.search(caplog.text + told + repr(mind))
-    assert "book a table" not in caplog.text + told
