@@ -36,7 +36,7 @@ from tests.vendors.realtime_phone import (
     until,
     words_of,
 )
-from tests.vendors.serving import Fault, serving
+from tests.vendors.serving import serving
 
 
 @pytest.fixture
@@ -291,16 +291,6 @@ async def test_what_was_said_since_the_history_was_told_stays(
     await until(vendor, lambda: phone.mind._session.answers.active is None)
     assert words_of(await events_of(phone.mind)) == "".join(vendor.answer)
     assert len(vendor.contexts) == 1
-
-
-async def test_a_guess_that_failed_is_not_the_last_word(
-    vendor: OpenAIRealtimeStandIn, phone: Phone
-) -> None:
-    vendor.fault = Fault("error_body", times=1)
-    phone.say()
-    await until(vendor, phone.finals)
-    assert words_of(await events_of(phone.mind)) == "".join(vendor.answer)
-    assert len(vendor.contexts) == 2
 
 
 async def test_speech_is_passed_on_untouched_and_as_it_comes(

@@ -106,6 +106,16 @@ async def test_a_failed_response_is_told_by_its_code(
     assert len(vendor.seen) == 1
 
 
+async def test_a_guess_that_failed_is_not_the_last_word(
+    vendor: OpenAIRealtimeStandIn, phone: Phone
+) -> None:
+    vendor.fault = Fault("error_body", times=1)
+    phone.say()
+    await until(vendor, phone.finals)
+    assert words_of(await events_of(phone.mind)) == "".join(vendor.answer)
+    assert len(vendor.contexts) == 2
+
+
 async def test_a_response_that_is_not_taken_is_told(vendor: OpenAIRealtimeStandIn) -> None:
     mind = built(vendor)
     vendor.refuse_next = "rate_limit_exceeded"
