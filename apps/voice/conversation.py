@@ -10,9 +10,10 @@ from dataclasses import dataclass
 
 from apps.voice.hearing import Failed, Hearing, Words
 from apps.voice.history import History
+from apps.voice.meter import Meter
 from apps.voice.minutes import Minutes
 from apps.voice.playout import Playout
-from apps.voice.ports import Clock, Line, ProviderError
+from apps.voice.ports import Clock, Line, ProviderError, Used
 from apps.voice.production import Outcome
 from apps.voice.settings import ConversationSettings, LineName
 from apps.voice.speaking import Clip, Speaker
@@ -42,6 +43,7 @@ class Parts:
     playout: Playout
     line: Line
     minutes: Minutes
+    meter: Meter
     clips: Mapping[LineName, Clip]
 
 
@@ -83,7 +85,6 @@ class Conversation:
     def speaker_reports(self, outcome: Outcome) -> None:
         """A production has ended."""
         self.parts.playout.talk.leaves = outcome.leaves
-        self.parts.minutes.usage = outcome.usage
         if outcome.error is not None:
             self._failed(outcome.error, Heard.REPLY_FAILED)
         elif outcome.spoke:
@@ -115,6 +116,10 @@ class Conversation:
         for action in actions:
             _ACTIONS[action](self)
         self._set_echo_floor()
+
+    def used(self) -> Used:
+        """Return all that the call has used so far, in turns or not."""
+        return self.parts.meter.reading + self.parts.hearing.reading
 
     # --- what it does ---------------------------------------------------------------------------
 
@@ -175,7 +180,9 @@ class Conversation:
             self.idle_asked = False
             self.history.caller_said(words.text)
             self.parts.minutes.caller_said(
-                words.text, ended_at=self.parts.hearing.speech_ended_at()
+                words.text,
+                ended_at=self.parts.hearing.speech_ended_at(),
+                reading=self.parts.hearing.reading,
             )
         if words.latest:
             answer = self.history.unanswered or self._must_open()

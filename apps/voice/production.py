@@ -6,8 +6,9 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from apps.voice.meter import Meter
 from apps.voice.playout import Playout
 from apps.voice.ports import (
     ChatMessage,
@@ -46,12 +47,16 @@ async def _at_once(_provider: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What one call speaks with. ready: waits until a provider that is connecting has done so."""
+    """What one call speaks with.
+
+    ready: waits until a provider that is connecting has done so. meter: counts what is used.
+    """
 
     mind: LanguageModel
     voice: TextToSpeech
     toolbox: Toolbox
     ready: Ready = _at_once
+    meter: Meter = field(default_factory=Meter)
 
 
 @dataclass(slots=True)
@@ -61,7 +66,6 @@ class Outcome:
     spoke: bool = False
     leaves: bool = False
     error: ProviderError | None = None
-    usage: Usage | None = None
 
 
 class Production:
@@ -134,6 +138,7 @@ class Production:
                 if self._outcome.leaves and said:
                     break
         except ProviderError as error:
+            self._services.meter.failed(error)
             self._fail(error)  # what was said so far is still worth hearing
         if not self._stopped:  # else nobody takes from the queue any more
             await sentences.put(None)
@@ -145,6 +150,7 @@ class Production:
         text, spoken = "", False
         calls: list[ToolCall] = []
         await self._services.ready(self._services.mind)
+        self._services.meter.asked()
         reply = self._services.mind.reply(messages, self._services.toolbox.tools())
         async with aclosing(reply) as events:
             async for event in events:
@@ -162,7 +168,7 @@ class Production:
                     case ToolCall():
                         calls.append(event)
                     case Usage():
-                        self._add_usage(event)
+                        self._services.meter.told(event)
         await self._pass_on(splitter.flush(), sentences)
         if spoken and not self._stopped:
             self._playout.end_passage()
@@ -196,13 +202,6 @@ class Production:
         ]
         return [ChatMessage("assistant", text, tool_calls=tuple(calls)), *answers]
 
-    def _add_usage(self, usage: Usage) -> None:
-        before = self._outcome.usage or Usage(0, 0)
-        self._outcome.usage = Usage(
-            before.prompt_tokens + usage.prompt_tokens,
-            before.completion_tokens + usage.completion_tokens,
-        )
-
     async def _voice(self, sentences: _Sentences) -> None:
         while not self._stopped and (sentence := await sentences.get()) is not None:
             await self._speak(sentence)
@@ -210,6 +209,7 @@ class Production:
     async def _speak(self, sentence: str) -> None:
         opened = spoke = False
         await self._services.ready(self._services.voice)
+        self._services.meter.spoke(sentence)
         async with aclosing(self._services.voice.speak(sentence)) as pieces:
             async for piece in pieces:
                 if self._stopped:
@@ -220,6 +220,7 @@ class Production:
                 if isinstance(piece, WordAt):
                     self._playout.word(piece)
                     continue
+                self._services.meter.came(piece)
                 self.watch.stamp("voice", self._clock.now())
                 spoke = self._outcome.spoke = True
                 self._playout.write(piece)
