@@ -6,8 +6,6 @@ Daily Bots is kept whole. Source of the names: Daily Bots' documentation of serv
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
 from apps.providers.base import Declaration, Kind, Option
 
 _SAMPLING = (
@@ -35,20 +33,12 @@ _SPEECH = (
 )
 
 
-# For choosing from; another name is passed on, with a warning. Sources, read in November 2026:
-# OpenAI's agents SDK (OpenAIRealtimeModels).
-_MODELS: Mapping[tuple[Kind, str], tuple[str, ...]] = {
-    ("llm", "openai_realtime"): ("gpt-realtime", "gpt-realtime-1.5", "gpt-realtime-mini"),
-}
-
-
 def _declare(kind: Kind, name: str, title: str) -> Declaration:
     return Declaration(
         kind=kind,
         name=name,
         title=title,
         description=f"{title}, by its own API.",
-        models=_MODELS.get((kind, name), ()),
         open_models=True,
         open_voices=kind == "tts",
         options={"llm": _SAMPLING, "tts": _SPEECH, "stt": ()}[kind],
@@ -56,7 +46,4 @@ def _declare(kind: Kind, name: str, title: str) -> Declaration:
     )
 
 
-DECLARATIONS = (
-    _declare("llm", "openai_realtime", "OpenAI Realtime"),
-    _declare("tts", "rime", "Rime"),
-)
+DECLARATIONS = (_declare("tts", "rime", "Rime"),)

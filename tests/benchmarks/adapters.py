@@ -38,7 +38,7 @@ from apps.voice.ports import (
 from tests.benchmarks.servers import LOAD_CORE, ROOT, SERVER_CORE, pin
 from tests.vendors.kinds import Subject
 from tests.vendors.serving import serving
-from tests.vendors.subjects import EARS, MODELS, VOICES
+from tests.vendors.subjects import EARS, MODELS, SPEAKERS, VOICES
 
 DELAY_S = 0.1
 # Fifty tokens a second; audio in pieces of 100 ms, as it is spoken.
@@ -55,7 +55,7 @@ Once = Callable[[Any], Awaitable[float]]
 
 def subjects() -> dict[str, Subject]:
     """Return every adapter by its name here."""
-    return {subject.id: subject for subject in (*MODELS, *VOICES, *EARS)}
+    return {subject.id: subject for subject in (*MODELS, *SPEAKERS, *VOICES, *EARS)}
 
 
 async def serve(subject: Subject, handshake_s: float) -> None:

@@ -26,7 +26,6 @@ from typing import Any
 import numpy as np
 
 from apps.gateway.stock import stock_clips
-from apps.providers.registry import PROVIDERS
 from apps.simulator.caller import Speech
 from apps.simulator.far_end import CallOptions
 from apps.simulator.record import CallRecord
@@ -39,7 +38,7 @@ from apps.voice.clock import LoopClock
 from tests.benchmarks.servers import Server, gateway_server, request
 from tests.vendors.kinds import Subject, VoiceStandIn
 from tests.vendors.serving import KEY, serving
-from tests.vendors.subjects import EARS, MODELS, VOICES
+from tests.vendors.subjects import EARS, MODELS, SPEAKERS, VOICES
 
 AT_ONCE = 10
 OPENING = "Good morning, this is the front desk."
@@ -224,13 +223,11 @@ def _misunderstood(turns: list[dict[str, Any]]) -> list[str]:
 
 
 async def main(*, as_json: bool, only: str) -> int:
-    spoken = [subject for subject in MODELS if _speaks(subject)]
-    written = [subject for subject in MODELS if not _speaks(subject)]
-    calls = [*trios(written, EARS, VOICES), *(Trio(model, None, None) for model in spoken)]
+    calls = [*trios(MODELS, EARS, VOICES), *(Trio(model, None, None) for model in SPEAKERS)]
     calls = [trio for trio in calls if only in trio.name]
-    async with vendors((*MODELS, *EARS, *VOICES)) as urls:
+    async with vendors((*MODELS, *SPEAKERS, *EARS, *VOICES)) as urls:
         more = {"PROVIDER_API_URLS": json.dumps(urls), "PRIVATE_ADDRESSES": "127.0.0.1"}
-        for subject in (*MODELS, *EARS, *VOICES):
+        for subject in (*MODELS, *SPEAKERS, *EARS, *VOICES):
             more |= subject.environment
         bots = Bots(calls)
         serving_gateway = gateway_server(more=more, restarts=bots.make)
@@ -262,10 +259,6 @@ async def _all(
     if not quiet:
         print(file=sys.stderr)
     return list(verdicts)
-
-
-def _speaks(subject: Subject) -> bool:
-    return PROVIDERS[subject.kind, subject.provider].speaks
 
 
 def _print(verdicts: Sequence[Verdict]) -> None:

@@ -14,6 +14,7 @@ from tests.vendors import (
 from tests.vendors import openai_chat as chat
 from tests.vendors.anthropic import AnthropicStandIn
 from tests.vendors.kinds import Subject
+from tests.vendors.openai_realtime import OpenAIRealtimeStandIn
 
 VOICES: tuple[Subject, ...] = (
     Subject(
@@ -83,6 +84,17 @@ MODELS: tuple[Subject, ...] = (
         partial(chat.ChatStandIn, chat.CUSTOM),
         {"model": "llama3.2"},
         environment={"PRIVATE_ADDRESSES": "127.0.0.0/8"},
+    ),
+)
+# Models that hear and speak themselves: they stand for all three.
+SPEAKERS: tuple[Subject, ...] = (
+    Subject(
+        "llm",
+        "openai_realtime",
+        OpenAIRealtimeStandIn,
+        {"model": "gpt-realtime-2.1"},
+        key_name="OPENAI_API_KEY",
+        stops_in_words=True,
     ),
 )
 EARS: tuple[Subject, ...] = subjects_of_ears.EARS
