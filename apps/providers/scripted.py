@@ -53,6 +53,12 @@ DECLARATIONS = (
             *_FAULT,
             Option("replies", "array", "What the bot says, a text an answer; then it repeats."),
             Option("token_ms", "number", "Delay between two words.", default=0, minimum=0),
+            Option(
+                "tool_calls",
+                "array",
+                'What it calls behind its words: a list of {"name", "arguments"} an answer; '
+                "answers beyond the list call nothing.",
+            ),
         ),
         factory="apps.providers.scripted_services:ScriptedMind",
         test_only=True,
