@@ -20,10 +20,10 @@ from rest_framework import serializers
 from apps.bots import dailybots
 from apps.bots.models import TwilioConfigVersion
 from apps.bots.serializers import TwilioConfigBodySerializer
-from apps.bots.slots import slot_warnings
+from apps.bots.slots import kinds_used, slot_warnings
 from apps.bots.variables import BUILT_IN, used_in
 from apps.core.errors import fields_flatten
-from apps.providers.base import KINDS, Kind
+from apps.providers.base import Kind
 
 Document = dict[str, Any]
 Body = Mapping[str, Any]
@@ -263,7 +263,7 @@ def merge(target: Any, patch: Any) -> Any:
 
 def document_warnings(document: Document) -> Iterator[str]:
     """Say what keeps the bot from taking calls on this server, and what may surprise."""
-    for slot in KINDS:
+    for slot in kinds_used(document):
         for member, warning in slot_warnings(slot, document[slot]):
             yield f"config.{slot}.{member}: {warning}"
     undeclared = used_in(document) - {*(document.get("variables") or {}), *BUILT_IN}

@@ -10,10 +10,10 @@ from apps.bots.document import document_warnings, native_of
 from apps.bots.models import TwilioConfig, TwilioConfigVersion
 from apps.bots.presentation import version_status
 from apps.bots.selectors import model_used
-from apps.bots.slots import declaration, slot_warning
+from apps.bots.slots import declaration, kinds_used, slot_warning
 from apps.bots.twiml import config_twiml
 from apps.bots.variables import BUILT_IN, RESERVED, filled, filling_of
-from apps.providers.base import KINDS, Kind
+from apps.providers.base import Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +42,9 @@ def config_render(
     given = caller.given()
     filling = filling_of(version.document, given)
     document = filled(version.document, filling.values)
-    providers = {kind: _provider(kind, version, account_keys) for kind in KINDS}
+    providers = {
+        kind: _provider(kind, version, account_keys) for kind in kinds_used(version.document)
+    }
     return {
         "id": config.id,
         "version": version.number,

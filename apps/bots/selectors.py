@@ -17,10 +17,10 @@ from django.utils import timezone
 from apps.accounts.credentials import credential_secrets
 from apps.accounts.models import Account
 from apps.bots.models import SpokenLine, TwilioConfig, TwilioConfigVersion
-from apps.bots.slots import declaration
+from apps.bots.slots import declaration, kinds_used
 from apps.bots.variables import filled, filling_of
 from apps.core.crypto import DecryptionError
-from apps.providers.base import KINDS, Kind, ServiceSettings
+from apps.providers.base import Kind, ServiceSettings
 
 logger = logging.getLogger(__name__)
 
@@ -202,6 +202,17 @@ def stream_admit(
     return _admission(config, config.current, given or {})
 
 
+def call_expected(config_id: str, given: Mapping[str, str]) -> Admission | None:
+    """Return what a call that rings will be, before its stream proves that it may.
+
+    None for a bot that is unknown, deleted or unpublished. The queries of ``stream_admit``.
+    """
+    config = twilio_config_by_id(config_id)
+    if config is None or config.current is None:
+        return None
+    return _admission(config, config.current, given)
+
+
 def _token_fits(config: TwilioConfig, token: str) -> bool:
     offered = token.encode("utf-8", "surrogatepass")
     fits = _same(offered, config.stream_token)
@@ -239,7 +250,7 @@ def secrets_used(account_id: str, version: TwilioConfigVersion) -> Mapping[str, 
     """
     secrets: Mapping[str, Any] = version.secrets
     own = secrets.get("api_keys", {})
-    providers = {version.document[kind]["provider"]: kind for kind in KINDS}
+    providers = {version.document[kind]["provider"]: kind for kind in kinds_used(version.document)}
     wanted = [
         name
         for name, kind in providers.items()

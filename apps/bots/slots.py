@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from apps.providers import registry
-from apps.providers.base import Declaration, Kind, OptionError
+from apps.providers.base import KINDS, Declaration, Kind, OptionError
 
 DEFAULT_PROVIDER = "local"
 DEFAULT_LANGUAGE = "en"
@@ -26,6 +26,12 @@ class SlotError(ValueError):
 def declaration(kind: Kind, name: str) -> Declaration | None:
     """Return the provider, or None if no config of this server may name it."""
     return registry.find(kind, name, test_providers=settings.ENABLE_TEST_PROVIDERS)
+
+
+def kinds_used(document: Mapping[str, Any]) -> tuple[Kind, ...]:
+    """Return the slots that a call is made of: a model that speaks itself needs no other."""
+    found = declaration("llm", document["llm"]["provider"])
+    return ("llm",) if found is not None and found.speaks else KINDS
 
 
 def slot_read(kind: Kind, values: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:

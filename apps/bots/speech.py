@@ -10,16 +10,18 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+from contextlib import aclosing
 from dataclasses import asdict
-from typing import Any, get_args
+from typing import Any, TypeVar, get_args
 
 from django_tasks import task
 
 from apps.bots.models import SpokenLine, TwilioConfigVersion
 from apps.bots.selectors import secrets_used, service_settings, spoken_lines_load
-from apps.bots.slots import declaration, slot_warning
-from apps.providers.base import ServiceSettings
+from apps.bots.slots import declaration, kinds_used, slot_warning
+from apps.providers import connections
+from apps.providers.base import Kind, ServiceSettings
 from apps.voice.ports import ProviderError, TextToSpeech, sound_of
 from apps.voice.settings import LineName, Lines
 
@@ -31,6 +33,8 @@ RETRY_AFTER_S = (1.0, 4.0)
 LONGEST_BYTES = 60 * 8_000
 PATIENCE_S = 60.0
 VARIABLE = "{{"
+
+Result = TypeVar("Result")
 
 
 def line_texts(document: Mapping[str, Any]) -> dict[LineName, str]:
@@ -44,10 +48,16 @@ def line_texts(document: Mapping[str, Any]) -> dict[LineName, str]:
     return {name: said[name] for name in names if said[name]}
 
 
-def line_digest(tts_slot: Mapping[str, Any], text: str) -> str:
-    """Name a recording by everything it depends on: the document's tts slot, and the text."""
+def speaking_kind(document: Mapping[str, Any]) -> Kind:
+    """Return the slot that speaks: a model that speaks itself says the platform's lines too."""
+    used = kinds_used(document)
+    return "tts" if "tts" in used else "llm"
+
+
+def line_digest(slot: Mapping[str, Any], text: str) -> str:
+    """Name a recording by everything it depends on: the slot that speaks, and the text."""
     named = ("provider", "model", "voice", "language", "options")
-    key = [*(tts_slot[name] for name in named), text]
+    key = [*(slot.get(name) for name in named), text]
     return hashlib.sha256(json.dumps(key, sort_keys=True).encode()).hexdigest()
 
 
@@ -58,13 +68,14 @@ def lines_speak(version_id: int) -> int:
     A provider's failure is logged and ends it: the gateway then asks the provider during the call.
     """
     version = TwilioConfigVersion.objects.select_related("config").get(pk=version_id)
-    provider = version.document["tts"]["provider"]
-    if slot_warning("tts", provider):
+    kind = speaking_kind(version.document)
+    if slot_warning(kind, version.document[kind]["provider"]):
         return 0
     waiting = _waiting(version)
     secrets = secrets_used(str(version.config.account_id), version)
-    settings = service_settings("tts", version.document, secrets)
-    spoken = asyncio.run(_speak_all(settings, waiting, version_id)) if waiting else {}
+    settings = service_settings(kind, version.document, secrets)
+    speaking = _speak_all(kind, settings, waiting, version_id)
+    spoken = asyncio.run(_with_connections(speaking))
     account = version.config.account_id
     SpokenLine.objects.bulk_create(
         [SpokenLine(account_id=account, digest=key, audio=audio) for key, audio in spoken.items()],
@@ -75,23 +86,29 @@ def lines_speak(version_id: int) -> int:
 
 
 def _waiting(version: TwilioConfigVersion) -> dict[str, str]:
-    slot = version.document["tts"]
     texts = [text for text in line_texts(version.document).values() if VARIABLE not in text]
+    slot = version.document[speaking_kind(version.document)]
     wanted = {line_digest(slot, text): text for text in texts}
     there = spoken_lines_load(str(version.config.account_id), wanted)
     return {digest: text for digest, text in wanted.items() if digest not in there}
 
 
+async def _with_connections(work: Coroutine[Any, Any, Result]) -> Result:
+    async with connections.closing():
+        return await work
+
+
 async def _speak_all(
-    settings: ServiceSettings, texts: Mapping[str, str], version_id: int
+    kind: Kind, settings: ServiceSettings, texts: Mapping[str, str], version_id: int
 ) -> dict[str, bytes]:
     spoken: dict[str, bytes] = {}
-    voice: TextToSpeech | None = None
+    built: Any = None
     try:
-        found = declaration("tts", settings.provider)
-        if found is None:
+        found = declaration(kind, settings.provider)
+        if found is None or not texts:
             return spoken
-        voice = found.build(settings)
+        built = found.build(settings)
+        voice: TextToSpeech = built.voice if found.speaks else built
         for digest, text in texts.items():
             spoken[digest] = await _speak(voice, text)
     except (ProviderError, TimeoutError) as exc:
@@ -99,8 +116,8 @@ async def _speak_all(
         extra = {"version": version_id, "provider": settings.provider, "reason": reason}
         logger.warning("A bot's lines could not be spoken beforehand", extra=extra)
     finally:
-        if voice is not None:
-            await voice.aclose()
+        if built is not None:
+            await built.aclose()
     return spoken
 
 
@@ -118,8 +135,9 @@ async def _speak(voice: TextToSpeech, text: str) -> bytes:
 async def _speak_once(voice: TextToSpeech, text: str) -> bytes:
     audio = bytearray()
     async with asyncio.timeout(PATIENCE_S):
-        async for piece in sound_of(voice, text):
-            audio += piece
-            if len(audio) > LONGEST_BYTES:
-                break
+        async with aclosing(sound_of(voice, text)) as pieces:
+            async for piece in pieces:
+                audio += piece
+                if len(audio) > LONGEST_BYTES:
+                    break
     return bytes(audio[:LONGEST_BYTES])

@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 from django.conf import settings
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
+from django.http import HttpRequest, HttpResponse, QueryDict
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 from drf_spectacular.utils import (
@@ -25,6 +25,7 @@ from apps.accounts.authentication import account_of
 from apps.bots.selectors import twilio_config_by_id
 from apps.bots.twiml import config_twiml
 from apps.calls.models import Call
+from apps.calls.ringing import Ringing, announce
 from apps.calls.selectors import calls_of, calls_with_transcript
 from apps.calls.serializers import CallDetailSerializer, CallSerializer
 from apps.core.pagination import NewestFirstPagination
@@ -149,14 +150,21 @@ def voice(request: HttpRequest, config_id: uuid.UUID) -> HttpResponse:
         return HttpResponse(spoken_document(NOT_IN_SERVICE), content_type="text/xml")
     if not _is_twilios(request, config.account.twilio_auth_token):
         return HttpResponse("Not signed by this account's Twilio project.", status=403)
-    return HttpResponse(config_twiml(config, _numbers(request)), content_type="text/xml")
+    numbers = _numbers(request)
+    call_sid = _asked(request).get("CallSid", "")[:64]
+    announce(Ringing(str(config.id), call_sid, numbers))
+    return HttpResponse(config_twiml(config, numbers), content_type="text/xml")
 
 
 def _numbers(request: HttpRequest) -> dict[str, str]:
     """Who calls whom, for the bot's variables; a caller may hide, or be no number at all."""
-    asked = request.POST if request.method == "POST" else request.GET
+    asked = _asked(request)
     found = {"from": asked.get("From", ""), "to": asked.get("To", "")}
     return {name: text[:LONGEST_NUMBER] for name, text in found.items() if text.isprintable()}
+
+
+def _asked(request: HttpRequest) -> QueryDict:
+    return request.POST if request.method == "POST" else request.GET
 
 
 def _is_twilios(request: HttpRequest, auth_token: str) -> bool:

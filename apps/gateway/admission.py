@@ -13,8 +13,9 @@ from typing import TypeVar
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from apps.bots.selectors import Admission, spoken_lines_load, stream_admit
-from apps.bots.speech import line_digest, line_texts
+from apps.bots.selectors import Admission, call_expected, spoken_lines_load, stream_admit
+from apps.bots.speech import line_digest, line_texts, speaking_kind
+from apps.calls.ringing import Ringing
 from apps.gateway.stock import stock_clips
 from apps.telephony.signatures import stream_signature_is_valid
 from apps.telephony.streams import Started
@@ -46,7 +47,14 @@ class Gate:
 
     async def admit(self, started: Started, *, signature: str | None) -> Admitted | None:
         """Return what the stream is for, or None: it is not let in, and is not told why."""
-        return await self._in_thread(lambda: self._admit(started, signature))
+        return await self._in_thread(lambda: self._twice(lambda: self._look(started, signature)))
+
+    async def expect(self, ringing: Ringing) -> Admission | None:
+        """Return what a call that rings will be; nothing of it is let in by that."""
+        given = {**ringing.given, "call_sid": ringing.call_sid}
+        return await self._in_thread(
+            lambda: self._twice(lambda: call_expected(ringing.config_id, given))
+        )
 
     async def aclose(self) -> None:
         """Give the database its connections back: each thread closes its own."""
@@ -62,13 +70,13 @@ class Gate:
     async def _in_thread(self, work: Callable[[], Result]) -> Result:
         return await asyncio.get_running_loop().run_in_executor(self._threads, work)
 
-    def _admit(self, started: Started, signature: str | None) -> Admitted | None:
+    def _twice(self, look: Callable[[], Result]) -> Result:
         try:
-            return self._look(started, signature)
+            return look()
         except (InterfaceError, OperationalError):
             # Connections are kept; this one has died meanwhile, as when the server restarts.
             connection.close()
-            return self._look(started, signature)
+            return look()
 
     def _look(self, started: Started, signature: str | None) -> Admitted | None:
         given = started.parameters
@@ -84,9 +92,8 @@ class Gate:
 
     def _clips(self, admission: Admission) -> dict[LineName, Clip]:
         texts = line_texts(admission.document)
-        digests = {
-            name: line_digest(admission.document["tts"], text) for name, text in texts.items()
-        }
+        slot = admission.document[speaking_kind(admission.document)]
+        digests = {name: line_digest(slot, text) for name, text in texts.items()}
         audio = self._spoken(admission, set(digests.values()))
         clips = dict(stock_clips())
         for name, digest in digests.items():

@@ -7,8 +7,9 @@ from dataclasses import dataclass, fields
 from typing import Any
 
 from apps.bots.selectors import Admission
+from apps.bots.slots import kinds_used
 from apps.providers import registry
-from apps.providers.base import KINDS, Kind
+from apps.providers.base import Kind
 from apps.voice.ports import ChatMessage, LanguageModel, TextToSpeech, Tool, Transcriber
 from apps.voice.settings import ConversationSettings, Lines, TurnSettings
 
@@ -20,6 +21,10 @@ class Providers:
     ears: Transcriber
     mind: LanguageModel
     voice: TextToSpeech
+
+    def each(self) -> tuple[Transcriber | LanguageModel | TextToSpeech, ...]:
+        """Return the three, in the order in which they are let go."""
+        return (self.ears, self.mind, self.voice)
 
 
 class ProviderMissing(Exception):
@@ -47,20 +52,28 @@ def settings_of(document: Mapping[str, Any]) -> ConversationSettings:
 
 
 def providers_of(admission: Admission, *, test_providers: bool) -> Providers:
-    """Build the three providers of a call. Connects to nothing.
+    """Build the three providers of a call, or the one that is all three. Connects to nothing.
 
     Raises ProviderMissing if a slot's provider is unknown here or lacks a package, and
     ProviderError if it refuses its settings.
     """
     built: dict[Kind, Any] = {}
-    for kind in KINDS:
+    for kind in kinds_of(admission):
         name = admission.document[kind]["provider"]
         found = registry.find(kind, name, test_providers=test_providers)
         missing = "unknown" if found is None else found.missing()
         if found is None or missing:
             raise ProviderMissing(f"{kind}: {name}: {missing}")
         built[kind] = found.build(admission.service(kind))
+    if "stt" not in built:  # the model hears and speaks itself
+        mind = built["llm"]
+        return Providers(ears=mind.ears, mind=mind, voice=mind.voice)
     return Providers(ears=built["stt"], mind=built["llm"], voice=built["tts"])
+
+
+def kinds_of(admission: Admission) -> tuple[Kind, ...]:
+    """Return the slots that the call's providers are built from."""
+    return kinds_used(admission.document)
 
 
 def _lines(document: Mapping[str, Any]) -> Lines:

@@ -9,7 +9,9 @@ import uuid
 from django.conf import settings
 
 from apps.bots.selectors import Admission
+from apps.calls import ringing
 from apps.calls.journal import JournalWriter
+from apps.calls.ringing import Ringing
 from apps.core import health
 from apps.gateway.admission import Admitted, Gate
 from apps.gateway.building import ProviderMissing, Providers, providers_of, settings_of
@@ -18,6 +20,8 @@ from apps.gateway.metrics import CALLS_LIVE, entries_count, lag_measure
 from apps.gateway.session import CallJournal, Session, journal_of
 from apps.gateway.toolbox import CallToolbox
 from apps.gateway.unavailable import unavailable
+from apps.gateway.warmth import Prepared, Reception
+from apps.providers import connections
 from apps.providers.silero import BatchedSilero
 from apps.telephony.streams import Started
 from apps.voice import supervision
@@ -40,6 +44,13 @@ class Gateway:
         self.detector = BatchedSilero()
         self.sessions: dict[uuid.UUID, Session] = {}
         self.draining = False
+        self.reception = Reception(self.gate, _build)
+        loop = asyncio.get_running_loop()
+
+        def rings(call: Ringing) -> None:
+            loop.call_soon_threadsafe(self.reception.expect, call)
+
+        self._deaf = ringing.listen(rings)
         self._watchers = [
             asyncio.create_task(self._supervise(), name="supervisor"),
             asyncio.create_task(lag_measure(), name="lag"),
@@ -53,18 +64,20 @@ class Gateway:
         admission = admitted.admission
         journal = journal_of(self.journal, admission, started)
         journal.began_now(admission, started.call_sid)
-        providers = _providers(admission, journal)
-        parts = providers or unavailable()
+        prepared = self.reception.claim(started.call_sid, admission)
+        prepared = prepared or _prepared(admission, journal)
+        given = prepared or Prepared.now(unavailable())
+        parts = given.providers
         talk = settings_of(admission.document)
         conversation = assemble(
             talk,
             around=Surroundings(self.clock, self.detector, line, journal),
-            services=Services(parts.mind, parts.voice, CallToolbox(talk.tools)),
+            services=Services(parts.mind, parts.voice, CallToolbox(talk.tools), given.warmth.ready),
             transcriber=parts.ears,
             clips=admitted.clips,
         )
-        session = Session(conversation, line=line, providers=parts, journal=journal)
-        session.open(Heard.GIVE_UP if providers is None else None)
+        session = Session(conversation, line=line, prepared=given, journal=journal)
+        session.open(Heard.GIVE_UP if prepared is None else None)
         return session
 
     async def register(self, session: Session) -> None:
@@ -86,12 +99,15 @@ class Gateway:
         for watcher in self._watchers:
             watcher.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
+        self._deaf()
+        await self.reception.aclose()
         for session in list(self.sessions.values()):
             await session.aclose("shutdown")
         self.sessions.clear()
         await self.detector.aclose()
         await self.journal.aclose()
         await self.gate.aclose()
+        await connections.aclose()
 
     async def _supervise(self) -> None:
         while True:
@@ -110,9 +126,13 @@ class Gateway:
             session.line.hang_up("internal_error")
 
 
-def _providers(admission: Admission, journal: CallJournal) -> Providers | None:
+def _build(admission: Admission) -> Providers:
+    return providers_of(admission, test_providers=settings.ENABLE_TEST_PROVIDERS)
+
+
+def _prepared(admission: Admission, journal: CallJournal) -> Prepared | None:
     try:
-        return providers_of(admission, test_providers=settings.ENABLE_TEST_PROVIDERS)
+        return Prepared.now(_build(admission))
     except (ProviderMissing, ProviderError) as missing:
         logger.error("A call's provider is missing", extra={"missing": str(missing)})
         journal.event("provider.missing", {"provider": str(missing)})

@@ -15,8 +15,8 @@ from apps.bots.selectors import Admission
 from apps.calls.entries import CallBegan, CallFinished, Happened, TurnTaken
 from apps.calls.journal import JournalWriter
 from apps.calls.models import call_id
-from apps.gateway.building import Providers
 from apps.gateway.line import StreamLine
+from apps.gateway.warmth import Prepared
 from apps.telephony.streams import Dtmf, Mark, Media, Message, Started
 from apps.voice.conversation import Conversation
 from apps.voice.hearing import Failed
@@ -45,7 +45,8 @@ class CallJournal:
         values["text_heard"] = storable(values.pop("heard"))
         values["started_at"] = self.began + timedelta(seconds=values.pop("started_s"))
         values["ended_at"] = self.began + timedelta(seconds=values.pop("ended_s"))
-        self.writer.record(TurnTaken(self.call_id, self.stream_sid, {**values, **usage}))
+        counted = {name: usage[name] for name in ("prompt_tokens", "completion_tokens") if usage}
+        self.writer.record(TurnTaken(self.call_id, self.stream_sid, {**values, **counted}))
 
     def event(self, kind: str, data: Mapping[str, Any]) -> None:
         self.writer.record(Happened(self.call_id, datetime.now(UTC), kind, data))
@@ -92,12 +93,12 @@ class Session:
         conversation: Conversation,
         *,
         line: StreamLine,
-        providers: Providers,
+        prepared: Prepared,
         journal: CallJournal,
     ) -> None:
         self.conversation = conversation
         self.line = line
-        self._providers = providers
+        self._prepared = prepared
         self._journal = journal
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
@@ -158,8 +159,7 @@ class Session:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.conversation.parts.speaker.aclose()
-        for provider in (self._providers.ears, self._providers.mind, self._providers.voice):
-            await _let_go(provider)
+        await self._prepared.aclose()
 
     async def _write(self) -> None:
         # The socket broke: the reading side is about to learn of it too, and ends the session.
@@ -168,8 +168,10 @@ class Session:
 
     async def _connect(self) -> None:
         hearing = self.conversation.parts.hearing
+        ears = self._prepared.providers.ears
         try:
-            await self._providers.ears.open(hearing.take)
+            await self._prepared.warmth.ready(ears)
+            await ears.open(hearing.take)
         except ProviderError as error:
             self.conversation.caller_reports(Failed(error))
         except Exception:  # the edge of a task
@@ -179,11 +181,3 @@ class Session:
 
 
 FAILURES = frozenset({"provider_failure", "internal_error"})
-
-
-async def _let_go(provider: Any) -> None:
-    try:
-        async with asyncio.timeout(2):
-            await provider.aclose()
-    except Exception:  # a provider's fault at its end must not keep the others open
-        logger.exception("A provider did not close")

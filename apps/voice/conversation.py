@@ -250,6 +250,7 @@ class Conversation:
         before_tools = interrupted and self.parts.speaker.owes
         self.history.bot_said(talk.heard(now), before_tools=before_tools)
         self.parts.minutes.bot_said(talk, now, interrupted=interrupted)
+        self.parts.speaker.follow(self.history.messages())
         if talk.source == "model":
             self.failures = 0
 

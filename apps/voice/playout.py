@@ -96,7 +96,8 @@ class Talk:
     played_at: float = 0.0
     started_at: float | None = None
     finished: bool = False
-    reply_ms: float | None = None  # where the last reply of a model that speaks itself begins
+    replied: bool = False  # a model that speaks itself has begun to
+    own: list[tuple[float, float]] = field(default_factory=list)  # its audio: from, to, in ms
 
     def heard_ms(self, now: float) -> float:
         """Return how much of the talk the caller has heard, in ms.
@@ -107,6 +108,11 @@ class Talk:
             return self.played_ms
         since = self.played_at if self.played_ms else self.started_at
         return min(next(iter(self.marks.values())), self.played_ms + (now - since) * 1_000)
+
+    def own_heard_ms(self, now: float) -> float:
+        """Return how much of the audio of a model that speaks itself the caller has heard."""
+        position = self.heard_ms(now)
+        return sum(max(0.0, min(end, position) - start) for start, end in self.own)
 
     def said(self) -> str:
         return " ".join(passage.text for passage in self.passages)
@@ -153,15 +159,6 @@ class Playout:
         at = self.talk.written_ms
         self.talk.passages.append(Passage(text, at, at))
 
-    def reply(self) -> None:
-        """The model is asked again: nothing of its new reply has been said."""
-        self.talk.reply_ms = None
-
-    @property
-    def replying(self) -> bool:
-        """Whether the reply in hand is spoken by the model itself."""
-        return self.talk.reply_ms is not None
-
     def extend(self, text: str) -> None:
         """Add to the text of the open passage."""
         if self.talk.passages:
@@ -187,6 +184,15 @@ class Playout:
             self.room.clear()
         if self._timer is None:
             self._pump()
+
+    def write_own(self, audio: bytes) -> None:
+        """Add audio that the model itself has spoken."""
+        talk = self.talk
+        start = talk.written_ms
+        if talk.own and talk.own[-1][1] == start:
+            start = talk.own.pop()[0]
+        talk.own.append((start, talk.written_ms + len(audio) / BYTES_PER_MS))
+        self.write(audio)
 
     def finish(self) -> None:
         """No more audio will come for this talk."""

@@ -245,7 +245,14 @@ class Speaking(Protocol):
         """Tell what every reply starts from. Once, when the call starts; returns at once."""
 
     def heard(self, ms: float) -> None:
-        """Tell how much of the last reply's audio reached the caller's ear, in ms."""
+        """Tell how much of the model's own audio reached the caller's ear in the last talk, in ms.
+
+        Once a talk: all its replies (there are several where tools were used) end to end, without
+        what ``voice.speak`` or a clip said between them. 0 if nothing of them was heard.
+        """
+
+    def follow(self, messages: Sequence[ChatMessage]) -> None:
+        """Tell what the history says now that the bot has had a turn. After ``heard``."""
 
 
 # --- voice: text to speech ----------------------------------------------------------------------

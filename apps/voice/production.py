@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Coroutine, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, replace
 
@@ -38,13 +38,21 @@ SENTENCES = 16
 TOOL_ROUNDS = 5
 
 
+Ready = Callable[[object], Awaitable[None]]
+
+
+async def _at_once(_provider: object) -> None:
+    """Nobody is connecting."""
+
+
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What one call speaks with."""
+    """What one call speaks with. ready: waits until a provider that is connecting has done so."""
 
     mind: LanguageModel
     voice: TextToSpeech
     toolbox: Toolbox
+    ready: Ready = _at_once
 
 
 @dataclass(slots=True)
@@ -176,9 +184,9 @@ class Production:
         self, messages: Sequence[ChatMessage], sentences: Sentences
     ) -> tuple[str, list[ToolCall]]:
         splitter = SentenceSplitter()
-        text = ""
+        text, spoken = "", False
         calls: list[ToolCall] = []
-        self._playout.reply()
+        await self._services.ready(self._services.mind)
         reply = self._services.mind.reply(messages, self._tools.tools())
         async with aclosing(reply) as events:
             async for event in events:
@@ -191,29 +199,30 @@ class Production:
                         await self._pass_on(splitter.push(piece), sentences)
                     case SpokenDelta(text=piece):
                         text += piece
-                        await self._pass_through(event)
+                        await self._pass_through(event, first=not spoken)
+                        spoken = True
                     case ToolCall():
                         calls.append(event)
                     case Usage():
                         self._add_usage(event)
         await self._pass_on(splitter.flush(), sentences)
-        if self._playout.replying and not self._stopped:
+        if spoken and not self._stopped:
             self._playout.end_passage()
         return text, calls
 
-    async def _pass_through(self, delta: SpokenDelta) -> None:
+    async def _pass_through(self, delta: SpokenDelta, *, first: bool) -> None:
         """Hand on what a model says with its own voice."""
+        if first:
+            self._playout.passage("")
+            self._playout.talk.replied = True
         now = self._clock.now()
         self.watch.stamp("model", now)
         self._spoken()
-        if not self._playout.replying:
-            self._playout.passage("")
-            self._playout.talk.reply_ms = self._playout.talk.written_ms
         self._playout.extend(delta.text)
         if delta.audio:
             self.watch.stamp("voice", now)
             self._outcome.spoke = True
-            self._playout.write(delta.audio)
+            self._playout.write_own(delta.audio)
             await self._playout.room.wait()
 
     async def _pass_on(self, found: list[str], sentences: Sentences) -> None:
@@ -294,6 +303,7 @@ class Production:
 
     async def _speak(self, sentence: str, *, answers: bool = True) -> None:
         opened = spoke = False
+        await self._services.ready(self._services.voice)
         async with aclosing(self._services.voice.speak(sentence)) as pieces:
             async for piece in pieces:
                 if self._stopped:

@@ -89,10 +89,15 @@ class Speaker:
             self._services.mind.brief(messages, self._services.toolbox.tools())
 
     def heard(self, talk: Talk, now: float) -> None:
-        """Tell a model that speaks itself how much of its last reply was heard."""
-        if talk.reply_ms is not None and isinstance(self._services.mind, Speaking):
-            self._services.mind.heard(max(0.0, talk.heard_ms(now) - talk.reply_ms))
-            talk.reply_ms = None
+        """Tell a model that speaks itself how much of what it said was heard; once a talk."""
+        if talk.replied and isinstance(self._services.mind, Speaking):
+            talk.replied = False
+            self._services.mind.heard(talk.own_heard_ms(now))
+
+    def follow(self, messages: Sequence[ChatMessage]) -> None:
+        """Tell a model that speaks itself what the history says now."""
+        if isinstance(self._services.mind, Speaking):
+            self._services.mind.follow(messages)
 
     async def aclose(self) -> None:
         """End everything. A provider that ignores its cancellation is left behind, and said so."""

@@ -69,8 +69,9 @@ class Cut(Exception):
 class Exchange:
     """One HTTP request and its answer."""
 
-    def __init__(self, seen: Seen, receive: Any, send: Any) -> None:
+    def __init__(self, seen: Seen, receive: Any, send: Any, pace_s: float = 0.0) -> None:
         self.seen = seen
+        self.pace_s = pace_s
         self._receive, self._send = receive, send
         self._left: asyncio.Task[None] | None = None
 
@@ -96,6 +97,8 @@ class Exchange:
         if self.gone:
             raise Gone
         await self._send({"type": "http.response.body", "body": body, "more_body": True})
+        if self.pace_s:
+            await asyncio.sleep(self.pace_s)
 
     async def end(self) -> None:
         await self._send({"type": "http.response.body", "body": b""})
@@ -121,8 +124,9 @@ class Exchange:
 class Socket:
     """One WebSocket connection, from its handshake on."""
 
-    def __init__(self, seen: Seen, receive: Any, send: Any) -> None:
+    def __init__(self, seen: Seen, receive: Any, send: Any, pace_s: float = 0.0) -> None:
         self.seen = seen
+        self.pace_s = pace_s
         self._receive, self._send = receive, send
 
     async def accept(self, **headers: str) -> None:
@@ -149,6 +153,8 @@ class Socket:
             await self._send({"type": "websocket.send", **out})
         except Exception as exc:  # whatever the server says of a closed socket
             raise Gone from exc
+        if self.pace_s:
+            await asyncio.sleep(self.pace_s)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
         await self._send({"type": "websocket.close", "code": code, "reason": reason})
@@ -158,7 +164,8 @@ class StandIn:
     """A vendor on loopback. Subclasses implement ``http`` and ``socket`` and check everything.
 
     fault: what goes wrong next. seen: requests and handshakes, in order. delay_s: before the first
-    byte of an answer (benchmarks). hold: if set, an answer waits for it after its first piece.
+    byte of an answer, pace_s: after each of its pieces (both for benchmarks). hold: if set, an
+    answer waits for it after its first piece.
     broken_off: answers that the client ended early (cancelled). live: open connections of the
     stand-in's protocol. refusals: why requests were refused, for a failing test to show.
     """
@@ -167,6 +174,7 @@ class StandIn:
         self.fault = Fault()
         self.seen: list[Seen] = []
         self.delay_s = 0.0
+        self.pace_s = 0.0
         self.hold: asyncio.Event | None = None
         self.broken_off = 0
         self.live = 0
@@ -233,7 +241,7 @@ class StandIn:
             body += event.get("body", b"")
             if not event.get("more_body"):
                 break
-        exchange = Exchange(_seen(scope, body), receive, send)
+        exchange = Exchange(_seen(scope, body), receive, send, self.pace_s)
         self.seen.append(exchange.seen)
         try:
             await self.http(exchange)
@@ -242,7 +250,7 @@ class StandIn:
 
     async def _socket(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         await receive()
-        socket = Socket(_seen(scope, b""), receive, send)
+        socket = Socket(_seen(scope, b""), receive, send, self.pace_s)
         self.seen.append(socket.seen)
         await self.socket(socket)
 

@@ -10,6 +10,7 @@ from apps.voice.playout import Passage
 from apps.voice.ports import (
     ChatMessage,
     ModelEvent,
+    ProviderError,
     SpokenDelta,
     TextDelta,
     Tool,
@@ -17,6 +18,7 @@ from apps.voice.ports import (
     WordAt,
 )
 from apps.voice.production import Services
+from apps.voice.settings import ConversationSettings, Lines
 from apps.voice.speaking import Speaker
 from apps.voice.stages import Stopwatch
 from apps.voice.turns import Heard
@@ -34,12 +36,16 @@ class SpokenMind:
         self.replies = list(replies)
         self.briefed: list[str] = []
         self.heard_ms: list[float] = []
+        self.history: list[str] = []
 
     def brief(self, messages: Sequence[ChatMessage], tools: Sequence[Tool]) -> None:
         self.briefed = [message.content for message in messages]
 
     def heard(self, ms: float) -> None:
         self.heard_ms.append(ms)
+
+    def follow(self, messages: Sequence[ChatMessage]) -> None:
+        self.history = [message.content for message in messages]
 
     async def reply(
         self, messages: Sequence[ChatMessage], tools: Sequence[Tool]
@@ -86,14 +92,42 @@ async def test_an_interrupted_model_is_told_how_far_it_was_heard() -> None:
 
 
 @in_virtual_time
-async def test_of_a_reply_after_a_tool_only_its_own_audio_counts() -> None:
+async def test_the_replies_before_and_after_a_tool_count_as_one() -> None:
     asks = [*says("Let me see."), ToolCall("1", "look", {})]
     mind = SpokenMind(asks, says("There is one."))
     async with Call(mind=mind) as call:
         await call.speak(0.5)
         await call.quiet(4)
         assert call.notebook.turns[-1].said == "Let me see. There is one."
+        assert mind.heard_ms == [2_000]
+
+
+@in_virtual_time
+async def test_what_a_clip_said_in_the_same_talk_is_none_of_the_models_audio() -> None:
+    class Breaks(SpokenMind):
+        async def reply(
+            self, messages: Sequence[ChatMessage], tools: Sequence[Tool]
+        ) -> AsyncGenerator[ModelEvent, None]:
+            yield SpokenDelta(SECOND, "I think")
+            raise ProviderError("mind", "connection lost", reason="unavailable")
+
+    mind = Breaks()
+    async with Call(mind=mind) as call:
+        await call.speak(0.5)
+        await call.quiet(4)
+        assert len(call.ear.heard) == 16_000  # and a second of apology
         assert mind.heard_ms == [1_000]
+
+
+@in_virtual_time
+async def test_a_model_that_speaks_itself_learns_what_clips_said() -> None:
+    mind = SpokenMind()
+    settings = ConversationSettings(
+        (ChatMessage("system", "Be brief."),), lines=Lines(greeting="Welcome.")
+    )
+    async with Call(mind=mind, settings=settings) as call:
+        await call.quiet(2)
+        assert mind.history == ["Be brief.", "Welcome."]
 
 
 @in_virtual_time
