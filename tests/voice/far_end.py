@@ -137,7 +137,7 @@ def clip(text: str, seconds: float = 1.0) -> Clip:
 class Call:
     """A conversation over scripted providers, in virtual time, with its supervisor."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each test names the one or two it is about
         self,
         *,
         settings: ConversationSettings | None = None,
