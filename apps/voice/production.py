@@ -33,7 +33,7 @@ from apps.voice.tooluse import Round, ToolUse
 logger = logging.getLogger(__name__)
 
 # Sentences made but not yet voiced. The model waits beyond that; nothing is dropped.
-SENTENCES = 16
+SENTENCES = 64
 # How often the model may use tools before it has to speak.
 TOOL_ROUNDS = 5
 
