@@ -41,7 +41,8 @@ from tests.vendors.serving import serving
 from tests.vendors.subjects import EARS, MODELS, VOICES
 
 DELAY_S = 0.1
-PACE_S = 0.02
+# Fifty tokens a second; audio in pieces of 100 ms, as it is spoken.
+PACE_S = {"llm": 0.02, "tts": 0.1, "stt": 0.0}
 STREAMS = 50
 SECONDS = 10.0
 GOAL_MS = 5.0
@@ -57,10 +58,14 @@ def subjects() -> dict[str, Subject]:
     return {subject.id: subject for subject in (*MODELS, *VOICES, *EARS)}
 
 
-async def serve(subject: Subject) -> None:
+async def serve(subject: Subject, handshake_s: float) -> None:
     """Be the vendor, until killed."""
     stand_in = subject.stand_in()
-    stand_in.delay_s, stand_in.pace_s = DELAY_S, PACE_S
+    stand_in.delay_s, stand_in.pace_s, stand_in.handshake_s = (
+        DELAY_S,
+        PACE_S[subject.kind],
+        handshake_s,
+    )
     if subject.kind == "llm":
         stand_in.answer = [f"word{place} " for place in range(25)]
     if subject.kind == "stt":
@@ -71,9 +76,10 @@ async def serve(subject: Subject) -> None:
 
 
 @asynccontextmanager
-async def vendor(subject: Subject) -> AsyncIterator[str]:
+async def vendor(subject: Subject, handshake_s: float = 0.0) -> AsyncIterator[str]:
     """Start the vendor as a process of its own; yields where it is."""
     command = [sys.executable, "-m", "tests.benchmarks.adapters", "--serve", subject.id]
+    command += ["--handshake", str(handshake_s)]
     process = await asyncio.create_subprocess_exec(
         *command, cwd=ROOT, stdout=subprocess.PIPE, preexec_fn=lambda: pin(LOAD_CORE)
     )
@@ -213,9 +219,10 @@ if __name__ == "__main__":
     parser.add_argument("--seconds", type=float, default=SECONDS, help="per adapter")
     parser.add_argument("--json", action="store_true", help="print one JSON list")
     parser.add_argument("--serve", help=argparse.SUPPRESS)
+    parser.add_argument("--handshake", type=float, default=0.0, help=argparse.SUPPRESS)
     given = parser.parse_args()
     if given.serve:
-        uvloop.run(serve(subjects()[given.serve]))
+        uvloop.run(serve(subjects()[given.serve], given.handshake))
     else:
         sys.exit(
             uvloop.run(

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -50,10 +50,13 @@ class Server:
 @contextlib.contextmanager
 def gateway_server(
     program: Sequence[str] | None = None,
+    more: Mapping[str, str] | None = None,
+    auth_token: str = "",
 ) -> Iterator[tuple[Server, dict[str, str]]]:
     """Serve botsconfig on a database of its own; yields it and an account's id and key.
 
     program: arguments of Python that serve it otherwise than ``manage.py serve``; the port follows.
+    more: environment on top of the usual one. auth_token: the account's, of its Twilio project.
     """
     with tempfile.TemporaryDirectory() as folder:
         port = free_port()
@@ -69,11 +72,12 @@ def gateway_server(
             "TASKS_IMMEDIATE": "1",
             "LOG_LEVEL": "WARNING",
             "RATE_LIMIT": "0",
+            **(more or {}),
         }
         manage = [sys.executable, str(ROOT / "manage.py")]
         subprocess.run([*manage, "migrate", "-v0"], check=True, env=environment)
         made = subprocess.run(
-            [*manage, "createaccount", "Benchmark", "--json"],
+            [*manage, "createaccount", "Benchmark", "--json", *_token(folder, auth_token)],
             check=True,
             env=environment,
             stdout=subprocess.PIPE,
@@ -83,6 +87,14 @@ def gateway_server(
         with _running(command, environment, port) as server:
             found = replace(server, database=environment["DATABASE_URL"])
             yield found, json.loads(made.stdout)
+
+
+def _token(folder: str, auth_token: str) -> list[str]:
+    if not auth_token:
+        return []
+    file = Path(folder) / "token"
+    file.write_text(auth_token)
+    return ["--twilio-auth-token-file", str(file)]
 
 
 @contextlib.contextmanager

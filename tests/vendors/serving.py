@@ -153,7 +153,8 @@ class Socket:
             await self._send({"type": "websocket.send", **out})
         except Exception as exc:  # whatever the server says of a closed socket
             raise Gone from exc
-        if self.pace_s:
+        # Audio takes its time; what is said about it comes with it.
+        if self.pace_s and len(next(iter(out.values()))) > 400:
             await asyncio.sleep(self.pace_s)
 
     async def close(self, code: int = 1000, reason: str = "") -> None:
@@ -164,8 +165,9 @@ class StandIn:
     """A vendor on loopback. Subclasses implement ``http`` and ``socket`` and check everything.
 
     fault: what goes wrong next. seen: requests and handshakes, in order. delay_s: before the first
-    byte of an answer, pace_s: after each of its pieces (both for benchmarks). hold: if set, an
-    answer waits for it after its first piece.
+    byte of an answer, pace_s: after each of its pieces, handshake_s: before the first answer of a
+    connection (all three for benchmarks). hold: if set, an answer waits for it after its first
+    piece.
     broken_off: answers that the client ended early (cancelled). live: open connections of the
     stand-in's protocol. refusals: why requests were refused, for a failing test to show.
     """
@@ -175,11 +177,13 @@ class StandIn:
         self.seen: list[Seen] = []
         self.delay_s = 0.0
         self.pace_s = 0.0
+        self.handshake_s = 0.0
         self.hold: asyncio.Event | None = None
         self.broken_off = 0
         self.live = 0
         self.refusals: list[str] = []
         self.url = ""
+        self._ports: set[int] = set()
 
     async def http(self, exchange: Exchange) -> None:
         """Answer an HTTP request."""
@@ -232,6 +236,12 @@ class StandIn:
         finally:
             self.live -= 1
 
+    async def _greet(self, scope: dict[str, Any]) -> None:
+        """Take as long over a new connection as TLS and the way to a vendor do."""
+        if self.handshake_s and (port := scope["client"][1]) not in self._ports:
+            self._ports.add(port)
+            await asyncio.sleep(self.handshake_s)
+
     async def _http(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         body = b""
         while True:
@@ -241,6 +251,7 @@ class StandIn:
             body += event.get("body", b"")
             if not event.get("more_body"):
                 break
+        await self._greet(scope)
         exchange = Exchange(_seen(scope, body), receive, send, self.pace_s)
         self.seen.append(exchange.seen)
         try:
@@ -250,6 +261,7 @@ class StandIn:
 
     async def _socket(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         await receive()
+        await self._greet(scope)
         socket = Socket(_seen(scope, b""), receive, send, self.pace_s)
         self.seen.append(socket.seen)
         await self.socket(socket)
