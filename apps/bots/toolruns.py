@@ -81,11 +81,12 @@ class Webhook:
 class WebhookRun:
     """What became of one request. error: for people, without a word of request or answer.
 
-    request: None if the URL makes none. response_body: what was read of it. actions: of a stream,
-    each with what became of it.
+    request: None if the URL makes none. redirects: how often it was sent on. response_body: what
+    was read of the answer. actions: of a stream, each with what became of it.
     """
 
     request: httpx.Request | None = None
+    redirects: int = 0
     result: ToolResult = ToolResult(BROKEN, outcome="failed")
     error: str = ""
     response: httpx.Response | None = None
@@ -129,9 +130,9 @@ async def webhook_run(hook: Webhook, call: ToolCall, controls: Controls) -> Webh
     except TimeoutError:
         _failed(run, "timeout", NO_ANSWER, f"No whole answer within {hook.timeout_s:g} s.")
     except AddressRefused:
-        _failed(run, "refused", UNREACHABLE, _REFUSES_ADDRESS)
+        _failed(run, "refused", _not_reached(run), _REFUSES_ADDRESS)
     except (httpx.ConnectError, httpx.ConnectTimeout, httpx.UnsupportedProtocol):
-        _failed(run, "unreachable", UNREACHABLE, "No connection to the webhook.")
+        _failed(run, "unreachable", _not_reached(run), "No connection to the webhook.")
     except (_Unreadable, _Astray) as exc:
         _failed(run, "unreadable", NONSENSE, str(exc))
     except (httpx.HTTPError, httpx.InvalidURL, httpx.StreamError, OSError, *_UNSENDABLE) as exc:
@@ -167,6 +168,11 @@ def request_of(hook: Webhook, call: ToolCall) -> httpx.Request:
     return httpx.Request(hook.method, url, headers=headers, content=body)
 
 
+def _not_reached(run: WebhookRun) -> str:
+    # One that sent us on may have done its work before it did.
+    return BROKEN if run.redirects else UNREACHABLE
+
+
 def _query_value(value: Any) -> str:
     return value if isinstance(value, str) else orjson.dumps(value).decode()
 
@@ -178,7 +184,7 @@ def _failed(run: WebhookRun, outcome: str, told: str, error: str) -> None:
 
 
 async def _ask(hook: Webhook, run: WebhookRun, drive: Drive, request: httpx.Request) -> None:
-    async with _followed(request) as response:
+    async with _followed(request, run) as response:
         run.response = response
         status = response.status_code
         if response.headers.get("content-encoding", "identity") != "identity":
@@ -196,7 +202,7 @@ async def _ask(hook: Webhook, run: WebhookRun, drive: Drive, request: httpx.Requ
 
 
 @asynccontextmanager
-async def _followed(request: httpx.Request) -> AsyncIterator[httpx.Response]:
+async def _followed(request: httpx.Request, run: WebhookRun) -> AsyncIterator[httpx.Response]:
     """Send a request and what it is redirected to. Each hop's address is judged anew."""
     client = connections.http(guarded=True)
     for _ in range(REDIRECTS + 1):
@@ -207,6 +213,7 @@ async def _followed(request: httpx.Request) -> AsyncIterator[httpx.Response]:
                 return
         finally:
             await response.aclose()
+        run.redirects += 1
         request = _redirected(request, response)
     raise _Astray(f"Redirected more than {REDIRECTS} times.")
 
