@@ -55,9 +55,8 @@ DECLARATIONS = (
             Option("token_ms", "number", "Delay between two words.", default=0, minimum=0),
             Option(
                 "tool_calls",
-                "array",
-                'What it calls behind its words: a list of {"name", "arguments"} an answer; '
-                "answers beyond the list call nothing.",
+                "object",
+                'What it calls behind its words, by answer: {"1": [{"name", "arguments"}]}.',
             ),
         ),
         factory="apps.providers.scripted_services:ScriptedMind",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -41,7 +41,7 @@ class Script:
         self._options = settings.options
         self._lines: Sequence[str] = [str(line) for line in settings.options.get(lines) or ()]
         self._requests = 0
-        self._calls: Sequence[Any] = settings.options.get("tool_calls") or ()
+        self._calls: Mapping[str, Any] = settings.options.get("tool_calls") or {}
 
     def number(self, option: str, default: float) -> float:
         return float(self._options.get(option, default))
@@ -58,7 +58,7 @@ class Script:
 
     def calls(self) -> list[ToolCall]:
         """Return what this request's answer calls. Its ids begin anew each time, as some do."""
-        asked = self._calls[self._requests - 1] if self._requests <= len(self._calls) else ()
+        asked = self._calls.get(str(self._requests), ())
         return [
             ToolCall(f"call_{number}", found["name"], found.get("arguments") or {})
             for number, found in enumerate(asked)
