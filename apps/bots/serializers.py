@@ -406,3 +406,15 @@ class RotateSerializer(StrictSerializer):
         max_value=GRACE_LONGEST_S,
         help_text="How long the old token still opens streams.",
     )
+
+
+class ToolTrialSerializer(StrictSerializer):
+    """What to try a tool with."""
+
+    arguments = serializers.DictField(
+        help_text="As a model would fill in the tool's parameters; checked against them."
+    )
+
+    def validate_arguments(self, value: dict[str, Any]) -> dict[str, Any]:
+        unstorable_refuse(value)
+        return value
