@@ -29,11 +29,13 @@ from apps.bots.answers import (
 from apps.bots.filters import LONGEST, METADATA_KEYS, ORDERS
 from apps.bots.serializers import (
     NUMBER,
+    TRANSFERS,
     VARIABLES,
     RotateSerializer,
     ToolTrialSerializer,
     TwilioConfigBodySerializer,
 )
+from apps.bots.tools import TRANSFER_NAME
 from apps.bots.variables import NAME, RESERVED
 from apps.core.schema import ErrorSerializer
 from apps.providers.registry import PROVIDERS as CATALOGUE
@@ -50,6 +52,19 @@ class VariablesExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-un
         )
         names = {"pattern": f"^(?!(?:{'|'.join(sorted(RESERVED))})$){NAME}$"}
         return {**found, "propertyNames": names, "maxProperties": VARIABLES}
+
+
+class TransfersExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    """Says what names targets may have, and how many there may be."""
+
+    target_class = "apps.bots.serializers.TransfersField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        found: dict[str, Any] = auto_schema._map_serializer_field(
+            self.target, direction, bypass_extensions=True
+        )
+        names = {"pattern": f"^{TRANSFER_NAME}$"}
+        return {**found, "propertyNames": names, "maxProperties": TRANSFERS}
 
 
 class SlotExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]

@@ -106,7 +106,7 @@ class WebhookToolSerializer(StrictSerializer):
     def validate_url(self, value: str) -> str:
         try:
             parts = urlsplit(value)
-            fits = parts.scheme in ("http", "https") and bool(parts.hostname)
+            fits = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
             httpx.URL(value)  # who will ask has a mind of its own
         except (ValueError, httpx.InvalidURL):
             fits = False

@@ -48,6 +48,10 @@ RULES = {
     # More than a pattern should say.
     (r"webhook_tools\..*\.url", r"A whole http or https URL\."),
     (r"webhook_tools\..*\.custom_headers", r"Header names are tokens, values single lines\."),
+    (r"webhook_tools\..*\.custom_headers", r"Host, and what frames the request, are ours\."),
+    # A tool's parameters are a JSON Schema, which the document does not go into.
+    (r"config\.llm\.tools\.\d+\.parameters\.type", r"Arguments are an object\."),
+    (r"config\.llm\.tools", r"transfer_call is built in .*"),
     (r"metadata", r"More than \d+ bytes of JSON\."),
     (r"config\.variables\..*\.default", r"Not of the type \w+\."),
     # JSON inside a query parameter.
