@@ -6,7 +6,7 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from apps.voice.clips import Clip
 from apps.voice.history import History
@@ -36,6 +36,8 @@ logger = logging.getLogger(__name__)
 SENTENCES = 64
 # How often the model may use tools before it has to speak.
 TOOL_ROUNDS = 5
+# How many it may call in one answer. Those beyond are not run, nor remembered as called.
+AT_ONCE = 16
 
 
 Ready = Callable[[object], Awaitable[None]]
@@ -82,11 +84,22 @@ class Say:
     asides: Asides
 
 
-class Production:
-    """Runs once: ``answer`` or ``say``. After ``stop`` nothing of it reaches the playout.
+@dataclass(slots=True)
+class _Open:
+    """What tools have left open.
 
-    owes: tools were called whose answers have not been spoken of.
+    round: of tools at work. before: what was said before tools ran, by their first call. owes:
+    their answers have not been spoken of. wordless: the call is to end, and nothing was said to it.
     """
+
+    round: Round | None = None
+    before: dict[str, str] = field(default_factory=dict)
+    owes: bool = False
+    wordless: bool = False
+
+
+class Production:
+    """Runs once: ``answer`` or ``say``. After ``stop`` nothing of it reaches the playout."""
 
     def __init__(self, say: Say, watch: Stopwatch) -> None:
         self._services = say.services
@@ -97,10 +110,7 @@ class Production:
         self.watch = watch
         self._outcome = Outcome()
         self._stopped = False
-        self._round: Round | None = None  # of tools at work
-        self._before: dict[str, str] = {}  # what was said before tools ran, by their first call
-        self.owes = False
-        self._wordless = False
+        self._open = _Open()
 
     def stop(self) -> None:
         """Cut the way to the playout at once, whatever a provider does with its cancellation.
@@ -109,9 +119,14 @@ class Production:
         go on, see ``tooluse``.
         """
         self._stopped = True
-        if self._round is not None:
-            self._tools.abandon(self._round)
-            self._round = None
+        if self._open.round is not None:
+            self._tools.abandon(self._open.round)
+            self._open.round = None
+
+    @property
+    def owes(self) -> bool:
+        """Whether tools were called whose answers have not been spoken of."""
+        return self._open.owes
 
     async def answer(self, history: History) -> Outcome:
         """Ask the model and speak what it says, sentence by sentence, while it says it."""
@@ -156,26 +171,28 @@ class Production:
 
     async def _converse(self, history: History, sentences: Sentences) -> None:
         if self._tools.owing:
-            self.owes = True
+            self._open.owes = True
             await self._patiently(self._tools.catch_up(), sentences)
         for left in reversed(range(TOOL_ROUNDS + 1)):
             text, calls = await self._ask(self._told(history), sentences)
             if not calls or not left or self._stopped:
                 break
             found = self._tools.start(
-                calls, history=history, speak=lambda words: self._put_through(words, sentences)
+                calls[:AT_ONCE],
+                history=history,
+                speak=lambda words: self._put_through(words, sentences),
             )
-            self._before[found.runs[0].call.id] = text
+            self._open.before[found.runs[0].call.id] = text
             if await self._use_tools(found, sentences, last=left == 1):
                 break
-        if self._wordless and (clip := self._farewell()) and not self._stopped:
+        if self._open.wordless and (clip := self._farewell()) and not self._stopped:
             await sentences.put(Aside(clip, answers=True))
 
     def _told(self, history: History) -> list[ChatMessage]:
         """Return the history, with what was said before tools ran: it has not been heard yet."""
         return [
-            replace(message, content=self._before[message.tool_calls[0].id])
-            if message.tool_calls and message.tool_calls[0].id in self._before
+            replace(message, content=self._open.before[message.tool_calls[0].id])
+            if message.tool_calls and message.tool_calls[0].id in self._open.before
             else message
             for message in history.messages()
         ]
@@ -233,27 +250,27 @@ class Production:
 
     def _spoken(self) -> None:
         """What tools answered is spoken of from here on."""
-        self.owes = self._wordless = False
+        self._open.owes = self._open.wordless = False
 
     async def _use_tools(self, found: Round, sentences: Sentences, *, last: bool) -> bool:
         """Let tools run, and write down what they answered. Returns whether nothing is left to say.
 
         A model that ends the call without a word is asked for its goodbye, once.
         """
-        self._round, self.owes = found, True
+        self._open.round, self._open.owes = found, True
         await self._patiently(self._tools.settle(found), sentences)
         if self._stopped:
             return True
-        self._round = None
+        self._open.round = None
         found.close(last=last)
-        self.owes = not found.told
+        self._open.owes = not found.told
         if (leaving := found.leaving) is None:
             return found.told
         asked_before = bool(self._outcome.farewell)
         self._outcome.farewell, result = leaving
         self._outcome.leaves, self._outcome.transfer_to = result.ends_call, result.transfer_to
-        spoke = found.said or bool(self._before[found.runs[0].call.id])
-        self._wordless = not spoke
+        spoke = found.said or bool(self._open.before[found.runs[0].call.id])
+        self._open.wordless = not spoke
         return spoke or asked_before
 
     async def _patiently(self, work: Coroutine[None, None, None], sentences: Sentences) -> None:
@@ -268,7 +285,7 @@ class Production:
 
     def _filler(self) -> str:
         self.watch.stamp("tools", self._clock.now())
-        return self._round.filler if self._round is not None else ""
+        return self._open.round.filler if self._open.round is not None else ""
 
     def _farewell(self) -> Clip | None:
         return self._asides.filler if self._outcome.transfer_to else self._asides.goodbye

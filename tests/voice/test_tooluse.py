@@ -19,7 +19,7 @@ from apps.voice.ports import (
     ToolResult,
     ToolTerms,
 )
-from apps.voice.production import TOOL_ROUNDS
+from apps.voice.production import AT_ONCE, TOOL_ROUNDS
 from apps.voice.settings import ConversationSettings, Lines, TurnSettings
 from apps.voice.tooluse import BROKEN, GIVEN_UP, NO_ANSWER, NO_MORE, STAYS, STILL_RUNNING
 from apps.voice.turns import Phase
@@ -167,6 +167,16 @@ async def test_tools_that_are_called_together_run_together() -> None:
         await ask(call, 2.0)
         assert mind.answers() == ["a", "b"]
         assert "provider.mute" not in call.notebook.events
+
+
+@in_virtual_time
+async def test_a_model_that_calls_without_end_is_served_so_far() -> None:
+    mind = Mind(("", ("look",) * 100), ("Enough.", ()))
+    bench = Bench(look=after(0.1))
+    async with Call(mind=mind, toolbox=bench) as call:
+        await ask(call)
+        assert len(bench.began) == len(mind.answers()) == AT_ONCE
+        assert bot_turns(call) == ["Enough."]
 
 
 @in_virtual_time
