@@ -21,7 +21,6 @@ from apps.bots.answers import (
     DailyBotsBodySerializer,
     ProvidersSerializer,
     RenderedSerializer,
-    ToolTrialOutcomeSerializer,
     TwilioConfigSerializer,
     VersionDetailSerializer,
     VersionSerializer,
@@ -32,7 +31,6 @@ from apps.bots.serializers import (
     TRANSFERS,
     VARIABLES,
     RotateSerializer,
-    ToolTrialSerializer,
     TwilioConfigBodySerializer,
 )
 from apps.bots.tools import TRANSFER_NAME
@@ -178,7 +176,8 @@ MEANINGS = {
 }
 
 
-def _errors(*codes: int) -> dict[int, Any]:
+def errors_said(*codes: int) -> dict[int, Any]:
+    """Describe the errors of these codes."""
     return {
         code: OpenApiResponse(
             ErrorSerializer,
@@ -258,7 +257,7 @@ CONFIGS = extend_schema_view(
         summary="List bots",
         tags=_TAG,
         parameters=_FILTERS,
-        responses={200: TwilioConfigSerializer(many=True), **_errors(400, 401, 403)},
+        responses={200: TwilioConfigSerializer(many=True), **errors_said(400, 401, 403)},
         examples=[OpenApiExample("Front desk", value=ANSWER, response_only=True)],
     ),
     create=extend_schema(
@@ -266,7 +265,7 @@ CONFIGS = extend_schema_view(
         summary="Create a bot; the answer has its TwiML",
         tags=_TAG,
         request=_body(),
-        responses={201: _config("Created."), **_errors(400, 401, 403, 413, 415)},
+        responses={201: _config("Created."), **errors_said(400, 401, 403, 413, 415)},
         parameters=[_DRAFT, _ETAG],
         examples=_BODIES,
     ),
@@ -274,7 +273,7 @@ CONFIGS = extend_schema_view(
         operation_id="twilio_config_get",
         summary="Read a bot",
         tags=_TAG,
-        responses={200: _config("The bot."), **_errors(400, 401, 403, 404)},
+        responses={200: _config("The bot."), **errors_said(400, 401, 403, 404)},
         parameters=[_DRAFT, _ETAG],
     ),
     update=extend_schema(
@@ -282,7 +281,7 @@ CONFIGS = extend_schema_view(
         summary="Replace a bot's content, as a new version",
         tags=_TAG,
         request=_body(),
-        responses={200: _config("Replaced."), **_errors(400, 401, 403, 404, 412, 413, 415)},
+        responses={200: _config("Replaced."), **errors_said(400, 401, 403, 404, 412, 413, 415)},
         parameters=[_DRAFT, _IF_MATCH, _ETAG],
         examples=_BODIES,
     ),
@@ -296,7 +295,7 @@ CONFIGS = extend_schema_view(
             "application/json": TwilioConfigBodySerializer,
             "application/merge-patch+json": TwilioConfigBodySerializer,
         },
-        responses={200: _config("Changed."), **_errors(400, 401, 403, 404, 412, 413, 415)},
+        responses={200: _config("Changed."), **errors_said(400, 401, 403, 404, 412, 413, 415)},
         parameters=[_DRAFT, _IF_MATCH, _ETAG],
         examples=[
             OpenApiExample(
@@ -311,7 +310,7 @@ CONFIGS = extend_schema_view(
         summary="Take a bot out of service",
         description="Live calls go on to their end; its TwiML answers no more.",
         tags=_TAG,
-        responses={204: OpenApiResponse(description="Gone."), **_errors(401, 403, 404, 412)},
+        responses={204: OpenApiResponse(description="Gone."), **errors_said(401, 403, 404, 412)},
         parameters=[_IF_MATCH],
     ),
 )
@@ -331,7 +330,7 @@ VERSIONS = extend_schema_view(
         operation_id="twilio_config_version_list",
         summary="List a bot's versions, newest first",
         tags=["versions"],
-        responses={200: VersionSerializer(many=True), **_errors(400, 401, 403, 404)},
+        responses={200: VersionSerializer(many=True), **errors_said(400, 401, 403, 404)},
         examples=[OpenApiExample("A change of pace", value=_VERSION, response_only=True)],
     ),
     retrieve=extend_schema(
@@ -345,7 +344,7 @@ VERSIONS = extend_schema_view(
                 description="The version.",
                 examples=[OpenApiExample("A version", value={**_VERSION, "content": ANSWER})],
             ),
-            **_errors(401, 403, 404),
+            **errors_said(401, 403, 404),
         },
     ),
 )
@@ -357,7 +356,7 @@ PUBLISH = extend_schema(
     tags=["versions"],
     request=None,
     parameters=[_NUMBER, _IF_MATCH, _ETAG],
-    responses={200: _config("Published."), **_errors(401, 403, 404, 409, 412)},
+    responses={200: _config("Published."), **errors_said(401, 403, 404, 409, 412)},
 )
 RESTORE = extend_schema(
     operation_id="twilio_config_version_restore",
@@ -365,7 +364,7 @@ RESTORE = extend_schema(
     tags=["versions"],
     request=None,
     parameters=[_NUMBER, _IF_MATCH, _ETAG],
-    responses={201: _config("Restored."), **_errors(401, 403, 404, 412)},
+    responses={201: _config("Restored."), **errors_said(401, 403, 404, 412)},
 )
 
 _E164 = {"type": "string", "pattern": f"^(?:{NUMBER})$"}
@@ -409,7 +408,7 @@ RENDER = extend_schema_view(
                 description="What a caller would get.",
                 examples=[OpenApiExample("A guest", value=_RENDERED)],
             ),
-            **_errors(400, 401, 403, 404),
+            **errors_said(400, 401, 403, 404),
         },
     )
 )
@@ -419,66 +418,8 @@ ROTATE = extend_schema_view(
         summary="Give a bot another stream token, and so another TwiML",
         tags=_TAG,
         request=RotateSerializer,
-        responses={200: _config("The bot."), **_errors(400, 401, 403, 404, 413, 415)},
+        responses={200: _config("The bot."), **errors_said(400, 401, 403, 404, 413, 415)},
         examples=[OpenApiExample("At once", value={"grace_seconds": 0}, request_only=True)],
-    )
-)
-
-_TRIAL = {
-    "request": {
-        "method": "POST",
-        "url": "https://tools.example.com/book",
-        "headers": {"content-type": "application/json", "x-key": "…"},
-        "body": {
-            "function_name": "book",
-            "tool_call_id": "test_5f0c7a522f6e4c399d1a0f6a51a0c6de",
-            "arguments": {"day": "Monday"},
-        },
-    },
-    "response": {
-        "status": 200,
-        "headers": {"content-type": "application/json"},
-        "redirects": 0,
-        "body": '{"table": 7}',
-        "actions": [],
-    },
-    "result": '{"table":7}',
-    "duration_ms": 84,
-    "ok": True,
-    "error": "",
-}
-TRY_TOOL = extend_schema_view(
-    post=extend_schema(
-        operation_id="twilio_config_tool_test",
-        summary="Ask a tool's webhook as a call would",
-        description=(
-            "The webhook is asked for real, within the tool's own time. That it fails is a 200 "
-            "whose `ok` is false. Values of custom headers are masked wherever they appear."
-        ),
-        tags=["tools"],
-        request=ToolTrialSerializer,
-        parameters=[
-            OpenApiParameter(
-                "name",
-                {"type": "string", "pattern": "^[-a-zA-Z0-9_]{1,64}$"},
-                OpenApiParameter.PATH,
-                description="The tool's, as in webhook_tools.",
-            ),
-            OpenApiParameter(
-                "draft", bool, default=False, description="Of the latest version, published or not."
-            ),
-        ],
-        responses={
-            200: OpenApiResponse(
-                ToolTrialOutcomeSerializer,
-                description="What came of it.",
-                examples=[OpenApiExample("A table", value=_TRIAL)],
-            ),
-            **_errors(400, 401, 403, 404, 413, 415),
-        },
-        examples=[
-            OpenApiExample("A day", value={"arguments": {"day": "Monday"}}, request_only=True)
-        ],
     )
 )
 
@@ -494,7 +435,7 @@ PROVIDERS = extend_schema_view(
                 description="The catalogue.",
                 examples=[OpenApiExample("One voice", value={"results": [_PROVIDER]})],
             ),
-            **_errors(400, 401, 403),
+            **errors_said(400, 401, 403),
         },
     )
 )

@@ -18,7 +18,7 @@ from rest_framework.views import APIView
 
 from apps.accounts.authentication import account_of, actor_of
 from apps.accounts.credentials import credentials_of
-from apps.bots import schema
+from apps.bots import schema, schema_tools
 from apps.bots.answers import TwilioConfigSerializer
 from apps.bots.document import draft_read
 from apps.bots.filters import ConfigPagination, configs_filtered
@@ -161,7 +161,7 @@ class RotateTokenView(ConfigErrors, APIView):
         )
 
 
-@schema.TRY_TOOL
+@schema_tools.TRY_TOOL
 class ToolTrialView(ConfigErrors, APIView):
     """A tool, asked as a call would ask it."""
 
