@@ -101,28 +101,22 @@ class Drive:
 
 async def lines_of(stream: AsyncIterator[bytes]) -> AsyncGenerator[bytes | None, None]:
     """Yield lines as they are complete, the last one without its end too; None for one that is too
-    long, and for what follows after too much."""
+    long, and for all that follows after too much."""
     pending = bytearray()
-    total, skipping = 0, False
+    total = 0
     async for piece in stream:
         total += len(piece)
         *whole, rest = piece.split(b"\n")
         for part in whole:
             pending += part
-            yield None if skipping or len(pending) > LINE_BYTES else bytes(pending)
+            yield bytes(pending) if len(pending) <= LINE_BYTES else None
             pending.clear()
-            skipping = False
         pending += rest
-        if skipping or len(pending) > LINE_BYTES:
-            pending.clear()
-            skipping = True
         if total > STREAM_BYTES:
             yield None
             return
-    if skipping:
-        yield None
-    elif pending:
-        yield bytes(pending)
+    if pending:
+        yield bytes(pending) if len(pending) <= LINE_BYTES else None
 
 
 def _names(found: Any) -> dict[str, str]:

@@ -173,7 +173,8 @@ async def test_the_whole_answer_has_one_time_however_it_drips() -> None:
             await asyncio.sleep(0.05)
 
     async with webhooks(book=drips) as stand_in:
-        run = await ask(stand_in, timeout_s=0.5)
+        async with asyncio.timeout(2):
+            run = await ask(stand_in, timeout_s=0.5)
         await stand_in.until(lambda: stand_in.live == 0)
     assert (run.result.content, run.result.outcome) == (NO_ANSWER, "timeout")
     assert run.error == "No whole answer within 0.5 s."
@@ -181,7 +182,8 @@ async def test_the_whole_answer_has_one_time_however_it_drips() -> None:
 
 async def test_a_webhook_that_hangs_is_left_in_time() -> None:
     async with webhooks(book=hangs) as stand_in:
-        run = await ask(stand_in, timeout_s=0.2)
+        async with asyncio.timeout(1.5):
+            run = await ask(stand_in, timeout_s=0.2)
         await stand_in.until(lambda: stand_in.live == 0)
     assert run.result.outcome == "timeout"
 
@@ -403,11 +405,12 @@ async def test_arguments_may_be_an_object_and_actions_in_the_clients_envelope() 
     assert reins.did == ["Hello."]
 
 
-async def test_an_endless_stream_is_left() -> None:
+@pytest.mark.parametrize("lines", [b"{}\n" * 1_000, b"\n" * 10_000, b"x" * 10_000])
+async def test_an_endless_stream_is_left(lines: bytes) -> None:
     async def endless(exchange: Exchange) -> None:
         await exchange.start(200)
         while True:
-            await exchange.piece(b"{}\n" * 1_000)
+            await exchange.piece(lines)
 
     async with webhooks(book=endless) as stand_in:
         run = await ask(stand_in, streaming=True, timeout_s=5)

@@ -43,8 +43,8 @@ RULES = {
     (r"config\.llm\.tools", r"Named twice: .*"),
     (r"config\.greeting\.text", r"Say how to greet\."),
     (r"webhook_tools\..*", r"config\.llm\.tools has no tool of this name\."),
-    # A patch may bring a part of a tool that stands, but only the whole of a new one.
-    (r"webhook_tools\..*\.url", r"This field is required\."),
+    # A patch may bring a part of a tool or target that stands, but only the whole of a new one.
+    (r"webhook_tools\..*\.url|config\.transfers\..*\.to", r"This field is required\."),
     # More than a pattern should say.
     (r"webhook_tools\..*\.url", r"A whole http or https URL\."),
     (r"webhook_tools\..*\.custom_headers", r"Header names are tokens, values single lines\."),
