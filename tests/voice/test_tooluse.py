@@ -52,6 +52,7 @@ class Mind:
 
     def __init__(self, *script: Said) -> None:
         self.script = list(script)
+        self.thinks_s = 0.05
         self.told: list[list[ChatMessage]] = []
 
     async def reply(
@@ -60,7 +61,7 @@ class Mind:
         strict(messages)
         self.told.append(list(messages))
         text, calls = self.script.pop(0) if len(self.script) > 1 else self.script[0]
-        await asyncio.sleep(0.05)
+        await asyncio.sleep(self.thinks_s)
         if text:
             yield TextDelta(text)
         for name in calls:
@@ -316,6 +317,19 @@ async def test_a_cough_does_not_lose_the_answer_of_a_tool(before: str, moment: f
         assert bot_turns(call)[-1].endswith("It is open.")
         assert bench.began == ["look"]
         assert "provider.mute" not in call.notebook.events
+
+
+@in_virtual_time
+async def test_a_cough_between_a_tools_answer_and_the_bots_loses_neither() -> None:
+    mind = Mind(("Let me look.", ("look",)), ("It is open.", ()))
+    mind.thinks_s = 1.0
+    bench = Bench(look=after(0.1, "open"))
+    async with Call(stt={"lines": ["Is it open?", ""]}, mind=mind, toolbox=bench) as call:
+        await ask(call, 1.8)  # the tool has answered; the model thinks about it
+        await call.speak(0.2)
+        await call.quiet(5)
+        assert bot_turns(call)[-1].endswith("It is open.")
+        assert bench.began == ["look"]
 
 
 @in_virtual_time
