@@ -181,7 +181,7 @@ class Declaration:
             return self.closed
         if not self.factory:
             return f"This release has no adapter for {self.title}."
-        absent = [module for module in self.modules if find_spec(module) is None]
+        absent = [module for module in self.modules if not _is_there(module)]
         if absent:
             return f"{', '.join(absent)} is not installed: pip install 'botsconfig[{self.extra}]'."
         unset = [name for name in self.environment if not os.environ.get(name)]
@@ -194,6 +194,13 @@ class Declaration:
         """Build the provider for one call. Imports its module on first use."""
         module, _, attribute = self.factory.partition(":")
         return getattr(importlib.import_module(module), attribute)(settings)
+
+
+def _is_there(module: str) -> bool:
+    try:
+        return find_spec(module) is not None
+    except ModuleNotFoundError:  # of a package that it would stand in
+        return False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,8 +10,9 @@ import asyncio
 import contextlib
 import functools
 import importlib
+import logging
 import ssl
-from collections.abc import AsyncIterator, Mapping, MutableMapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
 from http.cookiejar import DefaultCookiePolicy
 from types import ModuleType
@@ -32,8 +33,12 @@ KEPT = 200
 CONNECT_S = 3.0
 # A message of a second of 48 kHz audio as base64 has 128 kB; a vendor's history may have more.
 LARGEST = 8 * 1024 * 1024
+# At DEBUG the library writes down every header, the key among them, and every message. This logger
+# stands in no tree: nobody's settings can raise its level.
+_SILENT = logging.Logger("websockets", logging.CRITICAL)  # noqa: LOG001
 
-_clients: MutableMapping[asyncio.AbstractEventLoop, dict[bool, httpx.AsyncClient]] = (
+_clients: MutableMapping[asyncio.AbstractEventLoop, dict[str, Any]] = WeakKeyDictionary()
+_closers: MutableMapping[asyncio.AbstractEventLoop, list[Callable[[], Awaitable[None]]]] = (
     WeakKeyDictionary()
 )
 
@@ -51,10 +56,31 @@ def http(*, guarded: bool = False) -> httpx.AsyncClient:
     but ``aclose`` closes it.
     """
     clients = _clients.setdefault(asyncio.get_running_loop(), {})
-    found = clients.get(guarded)
+    name = "guarded" if guarded else "open"
+    found: httpx.AsyncClient | None = clients.get(name)
     if found is None:
-        found = clients[guarded] = _client(guarded)
+        found = clients[name] = _client(guarded)
     return found
+
+
+def http2() -> Any:
+    """Return the running loop's ``httpx2.AsyncClient``, for SDKs that take no other.
+
+    httpx2 comes with those SDKs: import them first. As with ``http``, nobody closes it.
+    """
+    clients = _clients.setdefault(asyncio.get_running_loop(), {})
+    if "httpx2" not in clients:
+        httpx2 = importlib.import_module("httpx2")
+        limits = httpx2.Limits(
+            max_connections=None, max_keepalive_connections=KEPT, keepalive_expiry=IDLE_S
+        )
+        clients["httpx2"] = httpx2.AsyncClient(
+            limits=limits,
+            verify=tls(),
+            timeout=httpx2.Timeout(None, connect=CONNECT_S),
+            trust_env=False,
+        )
+    return clients["httpx2"]
 
 
 def _client(guarded: bool) -> httpx.AsyncClient:
@@ -75,10 +101,19 @@ def _client(guarded: bool) -> httpx.AsyncClient:
     return client
 
 
+def at_close(closer: Callable[[], Awaitable[None]]) -> None:
+    """Have the running loop's ``aclose`` call ``closer`` once: for what other modules share."""
+    _closers.setdefault(asyncio.get_running_loop(), []).append(closer)
+
+
 async def aclose() -> None:
-    """Close the running loop's HTTP connections."""
-    for client in _clients.pop(asyncio.get_running_loop(), {}).values():
+    """Close the running loop's HTTP connections, and what was given to ``at_close``."""
+    loop = asyncio.get_running_loop()
+    for client in _clients.pop(loop, {}).values():
         await client.aclose()
+    for closer in _closers.pop(loop, []):
+        with contextlib.suppress(Exception):
+            await closer()
 
 
 @asynccontextmanager
@@ -100,6 +135,7 @@ async def socket(
     address = url.replace("http", "ws", 1) if url.startswith("http") else url
     if address.startswith("wss:"):
         more = {"ssl": tls(), **more}
+    more = {"logger": _SILENT, **more}
     try:
         return await connect(
             address,

@@ -68,6 +68,10 @@ KEY_CHECKS: Mapping[str, KeyCheck] = {
     "together": _bearer("https://api.together.xyz"),
     "groq": _bearer("https://api.groq.com", "/openai/v1/models"),
     "grok": _bearer("https://api.x.ai", refused=_OR_400),
+    "mistral": _bearer("https://api.mistral.ai"),
+    "deepseek": _bearer("https://api.deepseek.com", "/models"),
+    # Its list of models needs no key; this says what the key may do.
+    "openrouter": _bearer("https://openrouter.ai", "/api/v1/key"),
     "anthropic": KeyCheck(
         "https://api.anthropic.com",
         "/v1/models",

@@ -5,7 +5,29 @@ from __future__ import annotations
 import importlib
 from collections.abc import Iterable, Mapping
 
-from apps.providers import local, scripted, vendors
+from apps.providers import (
+    anthropic,
+    aws_tts,
+    azure_tts,
+    cartesia,
+    custom_llm,
+    deepgram_tts,
+    deepseek,
+    elevenlabs,
+    gemini,
+    google_tts,
+    grok,
+    groq,
+    local,
+    mistral,
+    openai_chat,
+    openai_tts,
+    openrouter,
+    playht,
+    scripted,
+    together,
+    vendors,
+)
 from apps.providers.base import Declaration, Kind
 
 
@@ -16,7 +38,29 @@ def _by_slot(
 
 
 PROVIDERS: Mapping[tuple[Kind, str], Declaration] = _by_slot(
-    (*local.DECLARATIONS, *vendors.DECLARATIONS, *scripted.DECLARATIONS)
+    (
+        *local.DECLARATIONS,
+        *openai_chat.DECLARATIONS,
+        *anthropic.DECLARATIONS,
+        *gemini.DECLARATIONS,
+        *groq.DECLARATIONS,
+        *grok.DECLARATIONS,
+        *together.DECLARATIONS,
+        *mistral.DECLARATIONS,
+        *deepseek.DECLARATIONS,
+        *openrouter.DECLARATIONS,
+        *custom_llm.DECLARATIONS,
+        *cartesia.DECLARATIONS,
+        *elevenlabs.DECLARATIONS,
+        *deepgram_tts.DECLARATIONS,
+        *openai_tts.DECLARATIONS,
+        *azure_tts.DECLARATIONS,
+        *aws_tts.DECLARATIONS,
+        *google_tts.DECLARATIONS,
+        *playht.DECLARATIONS,
+        *vendors.DECLARATIONS,
+        *scripted.DECLARATIONS,
+    )
 )
 
 

@@ -32,17 +32,12 @@ _SPEECH = (
     Option("text_filter", "object", "What not to read aloud."),
     Option("sample_rate", "integer", "Sample rate in Hz.", minimum=8000),
     Option("output_format", "string", "The vendor's audio format."),
-    Option("user_id", "string", "The vendor's user."),
-    Option("region", "string", "The vendor's region."),
-    Option("aws_access_key_id", "string", "AWS access key id."),
 )
 
 
 # For choosing from; another name is passed on, with a warning. Sources, read in November 2026:
-# developers.deepgram.com/docs/model, docs.gladia.io (models), docs.cartesia.ai (TTS models),
-# elevenlabs.io/docs/overview/models, ai.google.dev/gemini-api/docs/models, AssemblyAI's Python SDK
-# (SpeechModel), OpenAI's agents SDK (OpenAIRealtimeModels), and client libraries' lists of OpenAI's
-# and Anthropic's names.
+# developers.deepgram.com/docs/model, docs.gladia.io (models), AssemblyAI's Python SDK
+# (SpeechModel), OpenAI's agents SDK (OpenAIRealtimeModels).
 _MODELS: Mapping[tuple[Kind, str], tuple[str, ...]] = {
     ("stt", "deepgram"): (
         ("nova-3", "nova-2", "nova-2-general", "nova-2-phonecall")
@@ -50,25 +45,7 @@ _MODELS: Mapping[tuple[Kind, str], tuple[str, ...]] = {
     ),
     ("stt", "assemblyai"): ("universal-streaming-english", "universal-streaming-multilingual"),
     ("stt", "gladia"): ("solaria-1",),
-    ("llm", "openai"): (
-        ("gpt-5.1", "gpt-5", "gpt-5-mini", "gpt-5-nano", "gpt-4.1", "gpt-4.1-mini")
-        + ("gpt-4.1-nano", "gpt-4o", "gpt-4o-mini")
-    ),
-    ("llm", "anthropic"): (
-        ("claude-haiku-4-5", "claude-sonnet-4-5", "claude-sonnet-4-6")
-        + ("claude-opus-4-5", "claude-opus-4-6")
-    ),
-    ("llm", "gemini"): (
-        ("gemini-3.5-flash", "gemini-3.1-flash-lite", "gemini-2.5-flash")
-        + ("gemini-2.5-flash-lite", "gemini-2.5-pro")
-    ),
     ("llm", "openai_realtime"): ("gpt-realtime", "gpt-realtime-1.5", "gpt-realtime-mini"),
-    ("tts", "cartesia"): ("sonic-3.5", "sonic-3", "sonic-2", "sonic-turbo"),
-    ("tts", "elevenlabs"): (
-        ("eleven_flash_v2_5", "eleven_flash_v2", "eleven_turbo_v2_5")
-        + ("eleven_multilingual_v2", "eleven_v3")
-    ),
-    ("tts", "openai_tts"): ("gpt-4o-mini-tts", "tts-1", "tts-1-hd"),
 }
 # Daily Bots' documented default; others leave the choice to the vendor.
 _DEFAULT_MODELS: Mapping[tuple[Kind, str], str] = {("stt", "deepgram"): "nova-2-general"}
@@ -93,21 +70,6 @@ DECLARATIONS = (
     _declare("stt", "deepgram", "Deepgram"),
     _declare("stt", "assemblyai", "AssemblyAI"),
     _declare("stt", "gladia", "Gladia"),
-    _declare("llm", "openai", "OpenAI"),
-    _declare("llm", "anthropic", "Anthropic"),
-    _declare("llm", "together", "Together AI"),
-    _declare("llm", "gemini", "Google Gemini"),
-    _declare("llm", "grok", "xAI Grok"),
-    _declare("llm", "groq", "Groq"),
-    _declare("llm", "custom_llm", "An OpenAI-compatible server"),
     _declare("llm", "openai_realtime", "OpenAI Realtime"),
-    _declare("tts", "cartesia", "Cartesia"),
-    _declare("tts", "elevenlabs", "ElevenLabs"),
-    _declare("tts", "deepgram_tts", "Deepgram Aura"),
-    _declare("tts", "openai_tts", "OpenAI speech"),
-    _declare("tts", "playht", "PlayHT"),
-    _declare("tts", "azure_tts", "Azure speech"),
-    _declare("tts", "aws_tts", "Amazon Polly"),
-    _declare("tts", "google_tts", "Google Cloud text-to-speech"),
     _declare("tts", "rime", "Rime"),
 )

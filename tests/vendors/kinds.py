@@ -6,6 +6,7 @@ The suite sets these; each stand-in says them in its vendor's own words.
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -15,14 +16,16 @@ import numpy.typing as npt
 
 from apps.providers import registry
 from apps.providers.base import Kind, ServiceSettings
-from tests.vendors.serving import KEY, StandIn
+from apps.voice import g711
+from tests.vendors.serving import KEY, Cut, Exchange, FaultKind, Gone, StandIn
 
 
 class ModelStandIn(StandIn):
     """A language model's. Streams ``answer`` piece by piece, then ``calls``, then ``usage``.
 
     It checks what its vendor checks: roles and their order, that each tool's answer has its call,
-    the tools' schema, the model's name, the key.
+    the tools' schema, the model's name, the key. stale: how many requests to meet with a
+    connection that breaks before the first byte of an answer.
     """
 
     def __init__(self) -> None:
@@ -32,14 +35,26 @@ class ModelStandIn(StandIn):
         self.prompt_tokens = 57
         self.cached_tokens = 20
         self.completion_tokens = 11
+        self.stale = 0
+
+    async def break_if_asked(self, exchange: Exchange) -> None:
+        """Break the connection, or say nothing to a GET, where a test asks for it."""
+        if self.stale:
+            self.stale -= 1
+            exchange.hang_up()
+            raise Cut
+        if exchange.seen.method == "GET" and self.fault.kind == "mute":
+            await exchange.until_gone()
+            raise Gone
 
 
 class VoiceStandIn(StandIn):
     """A text-to-speech vendor's. Speaks a tone, 60 ms a character, at -20 dB below full scale.
 
     After its first piece (at most 100 ms of audio) it waits for ``hold``, if that is set. spoken:
-    the texts it was asked for, in order, as they would be read aloud (markup undone). cancels:
-    how often it was told to stop in the vendor's own words.
+    the texts it was asked for, in order, as they would be read aloud (markup undone). asked: the
+    voice and the model of each, as they came. cancels: how often it was told to stop in the
+    vendor's own words.
     """
 
     MS_PER_CHARACTER = 60
@@ -47,6 +62,7 @@ class VoiceStandIn(StandIn):
     def __init__(self) -> None:
         super().__init__()
         self.spoken: list[str] = []
+        self.asked: list[tuple[str, str]] = []
         self.cancels = 0
 
     def tone(self, text: str, rate: int) -> npt.NDArray[np.float32]:
@@ -54,6 +70,15 @@ class VoiceStandIn(StandIn):
         length = int(len(text) * self.MS_PER_CHARACTER * rate / 1_000)
         phase = 2 * np.pi * 250 * np.arange(length, dtype=np.float32) / rate
         return np.asarray(0.1 * np.sqrt(2) * np.sin(phase), np.float32)
+
+    def mulaw(self, text: str, fault: FaultKind = "none") -> list[bytes]:
+        """Return the sound of ``text`` as mu-law 8 kHz in uneven pieces, none over 100 ms."""
+        whole = g711.encode_float(self.tone(text, g711.SAMPLE_RATE) * (fault != "silence"))
+        lengths = itertools.cycle((799, 800, 641))
+        starts = [0]
+        while starts[-1] < len(whole):
+            starts.append(starts[-1] + next(lengths))
+        return [whole[a:b] for a, b in itertools.pairwise(starts)]
 
 
 class EarsStandIn(StandIn):
@@ -77,7 +102,9 @@ class Subject:
 
     settings: what a config would say (model, voice, language, options). key_name: the variable that
     holds a real key, for the ``live`` run. environment: what the operator must set for the test.
-    streams_partials / warms / stops_in_words: what this vendor's protocol has at all.
+    streams_partials / warms / stops_in_words / times_words: what this vendor's protocol has at all.
+    shares_socket: whether an interrupted sentence leaves its connection open. heard_as: the voice
+    and the model that the vendor is asked for with these settings.
     """
 
     kind: Kind
@@ -89,6 +116,9 @@ class Subject:
     streams_partials: bool = True
     warms: bool = True
     stops_in_words: bool = False
+    times_words: bool = False
+    shares_socket: bool = False
+    heard_as: tuple[str, str] = ("", "")
 
     @property
     def id(self) -> str:

@@ -104,6 +104,10 @@ class Exchange:
         await self._send({"type": "http.response.body", "body": b""})
         self.close()
 
+    def hang_up(self) -> None:
+        """Break the connection before a byte of an answer: what a stale one does."""
+        self._receive.__self__.transport.abort()  # uvicorn's; ASGI has no word for it
+
     async def until_gone(self) -> None:
         """Wait until the client leaves: what a mute vendor does."""
         await (self._left or self._until_gone())
@@ -167,9 +171,9 @@ class StandIn:
     fault: what goes wrong next. seen: requests and handshakes, in order. delay_s: before the first
     byte of an answer, pace_s: after each of its pieces, handshake_s: before the first answer of a
     connection (all three for benchmarks). hold: if set, an answer waits for it after its first
-    piece.
-    broken_off: answers that the client ended early (cancelled). live: open connections of the
-    stand-in's protocol. refusals: why requests were refused, for a failing test to show.
+    piece. broken_off: answers that the client ended early (cancelled). live: requests and sockets
+    being served; connections: what is connected, whether or not anything is being answered.
+    refusals: why requests were refused, for a failing test to show.
     """
 
     def __init__(self) -> None:
@@ -183,6 +187,7 @@ class StandIn:
         self.live = 0
         self.refusals: list[str] = []
         self.url = ""
+        self.connections: set[Any] = set()
         self._ports: set[int] = set()
 
     async def http(self, exchange: Exchange) -> None:
@@ -213,6 +218,11 @@ class StandIn:
         """Hold the answer after its first piece, where a test asks for it."""
         if self.hold is not None:
             await self.hold.wait()
+
+    def hang_up(self) -> None:
+        """Break every connection off, as a vendor does with idle ones, or a network."""
+        for connection in list(self.connections):
+            connection.transport.abort()
 
     async def until(self, true: Callable[[], bool]) -> None:
         """Wait until something has happened here: tests call this instead of sleeping."""
@@ -282,6 +292,10 @@ def _seen(scope: dict[str, Any], body: bytes) -> Seen:
 @asynccontextmanager
 async def serving(stand_in: StandIn) -> AsyncIterator[StandIn]:
     """Serve a stand-in until the block ends; ``stand_in.url`` is its http:// origin."""
+    if hasattr(stand_in, "serve"):  # it speaks another protocol, and serves itself
+        async with stand_in.serve():
+            yield stand_in
+        return
     # A connection that is cut on purpose is nothing to report.
     logging.getLogger("uvicorn.error").setLevel(logging.CRITICAL + 1)
     config = uvicorn.Config(
@@ -302,6 +316,7 @@ async def serving(stand_in: StandIn) -> AsyncIterator[StandIn]:
     await server.startup()
     port = server.servers[0].sockets[0].getsockname()[1]
     stand_in.url = f"http://127.0.0.1:{port}"
+    stand_in.connections = server.server_state.connections
     try:
         yield stand_in
     finally:
