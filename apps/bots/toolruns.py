@@ -23,7 +23,7 @@ from apps.bots.tools import TIMEOUT_DEFAULT_S
 from apps.providers import connections
 from apps.providers.guard import AddressRefused
 from apps.voice.ports import Controls, ToolCall, ToolResult, ToolTerms
-from apps.voice.tooluse import BROKEN, NO_ANSWER
+from apps.voice.toolwords import BROKEN, NO_ANSWER, NOTE, NOTHING_SAID
 
 REDIRECTS = 3
 # What is read of an answer, and what the model is given of it: a tool's result is paid for again
@@ -33,19 +33,18 @@ RESULT_CHARACTERS = 8_000
 # What the model is given of a refusal, which may say what to do better.
 REFUSAL_CHARACTERS = 1_000
 
-NOTHING_SAID = "The tool has done its work. It answered nothing."
-UNREACHABLE = (
+UNREACHABLE = NOTE + (
     "The tool could not be reached, so it did nothing. Apologise briefly and go on without it."
 )
-NONSENSE = (
+NONSENSE = NOTE + (
     "The tool answered something that cannot be read. Whether it did its work is not known: do not "
     "say that it did. Apologise briefly and go on without it."
 )
-FAILED = (
+FAILED = NOTE + (
     "The tool failed (HTTP {status}). Do not say that it did its work. Apologise briefly and go on "
     "without it."
 )
-REFUSED = "The tool refused (HTTP {status}), so it did not do its work. It said: {text}"
+REFUSED = NOTE + "The tool refused (HTTP {status}), so it did not do its work. It said: {text}"
 
 _HEADERS = {
     "accept": "application/json, application/x-ndjson",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 import time
 import uuid
 from collections.abc import Callable, Mapping, Sequence
@@ -10,7 +11,7 @@ from typing import Any
 
 import httpx
 import orjson
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import Throttled, ValidationError
 
 from apps.accounts.audit import Actor, Target, audit_record
 from apps.bots.arguments import arguments_check
@@ -22,6 +23,8 @@ from apps.voice.ports import ChatMessage, ToolCall
 # What is shown of an answer.
 BODY_CHARACTERS = 8_000
 MASK = "…"
+# Each holds a thread of this process for as long as its webhook takes.
+_TRIALS = threading.BoundedSemaphore(16)
 # A shorter value may be anything, so that hiding it everywhere would hide the answer.
 SECRET_FROM = 4
 
@@ -52,8 +55,8 @@ def tool_try(
 ) -> dict[str, Any]:
     """Ask a tool's webhook, for real, and return request, answer, and what a model would be told.
 
-    version: with its secrets. Takes as long as the tool may. Raises UnknownTool, or ValidationError
-    for arguments that do not fit the tool's parameters.
+    version: with its secrets. Takes as long as the tool may. Raises UnknownTool, ValidationError
+    for arguments that do not fit the tool's parameters, or Throttled.
     """
     hooks = webhooks_of(version.document, version.secrets)
     if name not in hooks:
@@ -65,9 +68,15 @@ def tool_try(
         raise ValidationError(wrong)
     hook = hooks[name]
     call = ToolCall(f"test_{uuid.uuid4().hex}", name, arguments)
-    began = time.monotonic()
-    run = asyncio.run(_run(hook, call))
-    duration_ms = round((time.monotonic() - began) * 1_000)
+    # No transaction is open here: a webhook's slowness must hold no connection's lock.
+    if not _TRIALS.acquire(blocking=False):
+        raise Throttled(wait=1, detail="Too many tools are being tried at once.")
+    try:
+        began = time.monotonic()
+        run = asyncio.run(_run(hook, call))
+        duration_ms = round((time.monotonic() - began) * 1_000)
+    finally:
+        _TRIALS.release()
     ok = run.result.outcome == "ok"
     audit_record(
         account=config.account,

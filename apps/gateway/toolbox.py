@@ -9,6 +9,7 @@ from apps.bots.selectors import Admission
 from apps.bots.toolruns import Webhook, webhook_run, webhooks_of
 from apps.bots.tools import END_CALL, TRANSFER_CALL
 from apps.voice.ports import Controls, Tool, ToolCall, ToolResult, ToolTerms
+from apps.voice.toolwords import NOTE
 
 _END_CALL = Tool(
     END_CALL,
@@ -17,11 +18,11 @@ _END_CALL = Tool(
 )
 _GOODBYE = "The call ends when your goodbye has been heard. Say it now, unless you have."
 _HANDOVER = "The call is put through when what you say has been heard. Say so now, unless you have."
-_NOWHERE = "There is no such target. The targets: {names}."
-_NO_TRANSFERS = (
+_NOWHERE = NOTE + "There is no such target. The targets: {names}."
+_NO_TRANSFERS = NOTE + (
     "This server cannot put calls through. Say so, and offer to help otherwise or to end the call."
 )
-_UNKNOWN = "There is no tool of this name. Go on without it."
+_UNKNOWN = NOTE + "There is no tool of this name. Go on without it."
 
 
 class CallToolbox:
@@ -63,7 +64,9 @@ class CallToolbox:
         return run.result
 
     def _transfer(self, call: ToolCall) -> ToolResult:
-        target = str(call.arguments.get("target", ""))
+        # Where there is but one, small models name none.
+        only = next(iter(self._targets)) if len(self._targets) == 1 else ""
+        target = str(call.arguments.get("target") or only)
         if target not in self._targets:
             return ToolResult(_NOWHERE.format(names=", ".join(self._targets)), outcome="unknown")
         if not self._transfers:

@@ -18,7 +18,7 @@ from apps.voice.production import Outcome
 from apps.voice.settings import ConversationSettings, LineName
 from apps.voice.speaking import Speaker
 from apps.voice.stages import Stopwatch
-from apps.voice.tooluse import STAYS
+from apps.voice.toolwords import NOT_TRANSFERRED, STAYS
 from apps.voice.turns import Do, Heard, Phase, advance
 
 # Sounds that say "go on": they do not take the turn from a speaking bot.
@@ -30,12 +30,6 @@ END_REASONS: Mapping[str, str] = {
     "goodbye": "idle",
     "failure": "provider_failure",
 }
-
-# What the model is told of a call that stays where it is.
-NOT_TRANSFERRED = (
-    "The call could not be put through; the caller is still on the line and has heard an apology. "
-    "Say so, and offer to help otherwise."
-)
 
 # Provider failures in a row after which the call is given up.
 FAILURES = 3

@@ -17,6 +17,7 @@ from typing import Any
 
 from apps.voice.history import History
 from apps.voice.ports import ChatMessage, Clock, Tool, Toolbox, ToolCall, ToolResult, ToolTerms
+from apps.voice.toolwords import BROKEN, GIVEN_UP, NO_ANSWER, NO_MORE, STAYS, STILL_RUNNING
 
 logger = logging.getLogger(__name__)
 
@@ -24,25 +25,6 @@ logger = logging.getLogger(__name__)
 GRACE_S = 0.5
 # How long the end of a call waits for tools to let go.
 LET_GO_S = 2.0
-
-# What the model is told where a tool cannot say it itself.
-NO_ANSWER = (
-    "The tool did not answer in time. Whether it did its work is not known: do not say that it "
-    "did. Apologise briefly and go on without it."
-)
-BROKEN = (
-    "The tool failed. Nothing is known of its work: do not say that it is done. Apologise briefly "
-    "and go on without it."
-)
-STILL_RUNNING = (
-    "The tool was called and is still at work; its answer will stand here when it comes. Do not "
-    "call it again for this, and do not say that it is done."
-)
-GIVEN_UP = (
-    "The caller spoke before the answer came, so it was not waited for. Call again if needed."
-)
-STAYS = "The caller spoke first, so the call goes on. Call this again if it is still wanted."
-NO_MORE = "No more tools can be used before you have spoken. Tell the caller what you know now."
 
 Speak = Callable[[str], Awaitable[None]]
 Note = Callable[[str, Mapping[str, Any]], None]

@@ -11,6 +11,7 @@ import pytest
 from rest_framework.test import APIClient
 
 from apps.accounts.models import AuditEntry
+from apps.bots import tooltrials
 from apps.bots.arguments import arguments_check
 from apps.bots.models import TwilioConfig
 from tests.conftest import BODY
@@ -150,6 +151,18 @@ def test_a_draft_is_tried_where_it_is_asked_for(api: APIClient) -> None:
     assert api.patch(f"{config}?draft=true", patch).status_code == 200
     assert api.post(path, DAY).json()["request"]["url"].endswith("/book")
     assert api.post(f"{path}?draft=true", DAY).json()["request"]["url"].endswith("/new")
+
+
+def test_not_all_threads_are_given_to_slow_webhooks(
+    api: APIClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = made(api, "http://127.0.0.1:9/book")
+    monkeypatch.setattr(tooltrials, "_TRIALS", threading.BoundedSemaphore(1))
+    assert api.post(path, DAY).status_code == 200
+    assert api.post(path, DAY).status_code == 200  # it was given back
+    tooltrials._TRIALS.acquire()
+    answer = api.post(path, DAY)
+    assert (answer.status_code, answer["Retry-After"]) == (429, "1")
 
 
 def test_the_log_says_who_tried_what(api: APIClient) -> None:

@@ -14,7 +14,6 @@ from apps.bots import toolruns
 from apps.bots.toolruns import (
     ANSWER_BYTES,
     NONSENSE,
-    NOTHING_SAID,
     RESULT_CHARACTERS,
     UNREACHABLE,
     Webhook,
@@ -23,7 +22,7 @@ from apps.bots.toolruns import (
 )
 from apps.providers import connections
 from apps.voice.ports import ToolCall
-from apps.voice.tooluse import BROKEN, NO_ANSWER
+from apps.voice.toolwords import BROKEN, NO_ANSWER, NOTHING_SAID
 from tests.support.webhooks import (
     KEY,
     Answers,

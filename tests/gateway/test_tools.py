@@ -19,12 +19,14 @@ from apps.bots.models import TwilioConfig
 from apps.bots.services import config_create
 from apps.calls.models import Call, CallEvent, Turn
 from apps.gateway.runtime import Gateway, gateway_close
+from apps.gateway.toolbox import CallToolbox
 from apps.providers import connections
 from apps.telephony.signatures import stream_signature
-from apps.voice.tooluse import NO_ANSWER, STILL_RUNNING
+from apps.voice.ports import ToolCall
+from apps.voice.toolwords import NO_ANSWER, STILL_RUNNING
 from tests.conftest import BODY
 from tests.gateway.conftest import Phone, in_database_thread, speech
-from tests.support.webhooks import KEY, action, hangs, says, streams, webhooks
+from tests.support.webhooks import KEY, Reins, action, hangs, says, streams, webhooks
 from tests.vendors.serving import Exchange, StandIn, serving
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -337,6 +339,12 @@ async def test_tools_that_nobody_answers_are_not_offered(
     assert [tool.name for tool in tools] == ["end_call", "transfer_call"]
     assert tools[1].parameters["properties"]["target"]["enum"] == ["desk"]
     await leave(phone)
+
+
+async def test_a_bot_with_one_target_need_not_name_it() -> None:
+    toolbox = CallToolbox([], {}, targets={"desk": {"to": "+4930123456"}}, transfers=True)
+    result = await toolbox.call(ToolCall("c", "transfer_call", {}), Reins())
+    assert result.transfer_to == "desk"
 
 
 # --- transfers ------------------------------------------------------------------------------------

@@ -21,7 +21,7 @@ from apps.voice.ports import (
 )
 from apps.voice.production import AT_ONCE, TOOL_ROUNDS
 from apps.voice.settings import ConversationSettings, Lines, TurnSettings
-from apps.voice.tooluse import BROKEN, GIVEN_UP, NO_ANSWER, NO_MORE, STAYS, STILL_RUNNING
+from apps.voice.toolwords import BROKEN, GIVEN_UP, NO_ANSWER, NO_MORE, STAYS, STILL_RUNNING
 from apps.voice.turns import Phase
 from tests.support.virtual_time import in_virtual_time
 from tests.voice.far_end import Call
