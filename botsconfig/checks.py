@@ -14,7 +14,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
 from apps.core.limits import limit_read
-from apps.providers import guard, registry
+from apps.providers import guard, prices, registry
 
 NEW_KEY = (
     'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
@@ -169,6 +169,18 @@ def _is_limit(text: str) -> bool:
     except ValueError:
         return False
     return True
+
+
+@register()
+def prices_are_prices(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    return [
+        Error(
+            f"PRICES: {complaint}",
+            hint='A JSON object: {"llm/openai/gpt-5-mini": {"prompt": 0.25, "completion": 2}}',
+            id="botsconfig.E010",
+        )
+        for complaint in prices.complaints(settings.PRICES)
+    ]
 
 
 @register(Tags.security, deploy=True)

@@ -59,6 +59,13 @@ def _aliases(name: str) -> dict[str, dict[str, str]]:
     return found
 
 
+def _prices(name: str) -> dict[str, dict[str, Any]]:
+    found = _object(name)
+    if not all(isinstance(units, dict) for units in found.values()):
+        raise ImproperlyConfigured(f"{name} is no JSON object of prices by unit.")
+    return found
+
+
 # --- what the operator says ---------------------------------------------------------------------
 
 DEBUG: bool = env.bool("DEBUG", False)
@@ -80,6 +87,9 @@ WARM_UP: bool = env.bool("WARM_UP", DEBUG)
 
 # Provider -> model in a config -> model that is asked for instead: for names that vendors retired.
 MODEL_ALIASES = _aliases("MODEL_ALIASES")
+
+# "kind/provider/model" -> unit -> USD: what the operator pays, where that is not the list price.
+PRICES = _prices("PRICES")
 
 _public = urlsplit(PUBLIC_URL)
 STREAM_URL = f"{'wss' if _public.scheme == 'https' else 'ws'}://{_public.netloc}/media/twilio"

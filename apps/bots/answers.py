@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, get_args
 
 from drf_spectacular.utils import extend_schema_field, extend_schema_serializer
 from rest_framework import serializers
@@ -11,7 +11,7 @@ from apps.bots.dailybots import PROFILES
 from apps.bots.serializers import DURATION_ABOVE_S, DURATION_BELOW_S, ConfigSerializer
 from apps.bots.tools import WebhookToolSerializer
 from apps.core.serializers import TextField
-from apps.providers.base import KINDS
+from apps.providers.base import KINDS, Billing
 
 STATUSES = ("published", "draft", "superseded")
 AUTHOR_KINDS = ("key", "user")
@@ -134,6 +134,29 @@ class VoiceSerializer(serializers.Serializer[Any]):
     language = serializers.CharField()
 
 
+class PriceSerializer(serializers.Serializer[Any]):
+    """What a model costs, in USD."""
+
+    slot = serializers.ChoiceField(choices=KINDS)
+    model = serializers.CharField(
+        help_text="* is any other. With a * in it, voices; model:language, one language."
+    )
+    usd = serializers.DictField(
+        child=serializers.CharField(),
+        help_text=(
+            "By unit: tokens (prompt, cached_prompt, cache_write, completion, audio_prompt, "
+            "cached_audio_prompt, audio_completion) and characters by the million; audio_minute, "
+            "stream_minute, speech_minute."
+        ),
+    )
+    free = serializers.BooleanField(help_text="Costs nothing: runs on this server.")
+    source = serializers.CharField(  # type: ignore[assignment]
+        allow_blank=True, help_text="Where it was read; empty if this server's operator said so."
+    )
+    read = serializers.DateField(allow_null=True, help_text="When it was read.")
+    note = serializers.CharField(allow_blank=True, help_text="On what assumption.")
+
+
 class ProviderSerializer(serializers.Serializer[Any]):
     """A provider: what a slot may name, and what it takes."""
 
@@ -150,6 +173,24 @@ class ProviderSerializer(serializers.Serializer[Any]):
     has_key = serializers.BooleanField(help_text="The account has a credential for it.")
     available = serializers.BooleanField(help_text="This server can take calls with it.")
     missing = serializers.CharField(allow_blank=True, help_text="What keeps it from that.")
+    closed = serializers.CharField(
+        allow_blank=True, help_text="The vendor has shut it: what to use instead."
+    )
+    speaks = serializers.BooleanField(
+        help_text="A language model that hears and speaks itself: stt and tts are not used."
+    )
+    billing = serializers.ChoiceField(
+        choices=get_args(Billing), help_text="What the vendor's bill counts."
+    )
+    limits = serializers.ListField(
+        child=serializers.CharField(), help_text="What it cannot do here, a sentence each."
+    )
+    source = serializers.CharField(  # type: ignore[assignment]
+        allow_blank=True, help_text="The documentation that it was written from."
+    )
+    prices = PriceSerializer(
+        many=True, help_text="What is known; a model without a price has an unknown cost."
+    )
 
 
 class ProvidersSerializer(serializers.Serializer[Any]):

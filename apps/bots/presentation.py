@@ -14,6 +14,7 @@ from apps.bots.twiml import config_twiml, config_voice_url
 from apps.core.changes import ABSENT, changes
 from apps.providers import registry
 from apps.providers.base import Declaration, Kind
+from apps.providers.prices import Price, listed
 
 # What a version has that brings none.
 NO_SECRETS: Mapping[str, Any] = {"api_keys": {}, "tool_headers": {}}
@@ -132,4 +133,27 @@ def _provider(found: Declaration, has_key: bool) -> dict[str, Any]:
         "has_key": has_key,
         "available": not missing,
         "missing": missing,
+        "closed": found.closed,
+        "speaks": found.speaks,
+        "billing": found.billing,
+        "limits": list(found.limits),
+        "source": found.source,
+        "prices": [_price(line) for line in _prices(found)],
+    }
+
+
+def _prices(found: Declaration) -> list[Price]:
+    kinds: tuple[Kind, ...] = (found.kind, "stt") if found.speaks else (found.kind,)
+    return [line for kind in kinds for line in listed(kind, found.name, settings.PRICES)]
+
+
+def _price(line: Price) -> dict[str, Any]:
+    return {
+        "slot": line.kind,
+        "model": line.model,
+        "usd": {unit: str(usd) for unit, usd in line.usd.items()},
+        "free": line.free,
+        "source": line.source,
+        "read": line.read,
+        "note": line.note,
     }

@@ -151,18 +151,34 @@ _ERROR = {
 
 _PROVIDER = {
     "kind": "tts",
-    "name": "local",
-    "title": "Hibari, on this server",
-    "description": "Hibari (American English) on this server's CPU. Works offline.",
-    "models": ["hibari"],
-    "open_models": False,
-    "voices": [{"id": "heart", "name": "Heart", "language": "en-US"}],
-    "open_voices": False,
+    "name": "cartesia",
+    "title": "Cartesia",
+    "description": "Cartesia's voices, by its streaming API.",
+    "models": ["sonic-3.5", "sonic-3"],
+    "open_models": True,
+    "voices": [{"id": "79a125e8-cd45-4c13-8a67-188112f4dd22", "name": "A voice", "language": "en"}],
+    "open_voices": True,
     "options": {"type": "object", "properties": {}, "additionalProperties": False},
-    "needs_key": False,
+    "needs_key": True,
     "has_key": False,
     "available": True,
     "missing": "",
+    "closed": "",
+    "speaks": False,
+    "billing": "characters",
+    "limits": [],
+    "source": "docs.cartesia.ai, read on 26 November 2026",
+    "prices": [
+        {
+            "slot": "tts",
+            "model": "*",
+            "usd": {"characters": "50"},
+            "free": False,
+            "source": "https://cartesia.ai/pricing",
+            "read": "2026-11-26",
+            "note": "Pro plan.",
+        }
+    ],
 }
 MEANINGS = {
     400: "The body or a parameter is not valid.",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -24,13 +24,17 @@ class CallBegan:
 
 @dataclass(frozen=True, slots=True)
 class CallFinished:
-    """A stream is over. failed: the call could not be held."""
+    """A stream is over. failed: the call could not be held.
+
+    costs: what it cost, a line a slot; None if nobody has reckoned.
+    """
 
     call_id: uuid.UUID
     stream_sid: str
     at: datetime
     reason: str
     failed: bool = False
+    costs: Sequence[Mapping[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,7 +29,11 @@ class CallQuerySet(models.QuerySet["Call"]):
 
 
 class Call(models.Model):
-    """One phone call, from the stream's start to its end."""
+    """One phone call, from the stream's start to its end.
+
+    costs: a line for each slot of each stream. cost_usd: the sum of what is known of them, null if
+    nothing is, or the call has not ended; cost_is_complete: nothing is missing in that sum.
+    """
 
     class Status(models.TextChoices):
         IN_PROGRESS = "in-progress"
@@ -53,6 +57,9 @@ class Call(models.Model):
     end_reason = models.CharField(max_length=32, blank=True, default="")
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField(null=True, blank=True)
+    cost_usd = models.DecimalField(max_digits=16, decimal_places=8, null=True, blank=True)
+    cost_is_complete = models.BooleanField(default=False)
+    costs = models.JSONField(default=list, blank=True)
 
     objects = CallQuerySet.as_manager()
 
@@ -79,6 +86,8 @@ class Turn(models.Model):
 
     stream_sid and index name it: a call whose stream was replaced has turns of both streams.
     stages_ms: the parts of the gap before an answer, in ms and in order; they add up to the gap.
+    Usage is since this side's turn before. Tokens are what the model told: a lower bound where
+    fewer requests were counted than made. cost_usd: null if a part of it is unknown.
     """
 
     class Role(models.TextChoices):
@@ -98,6 +107,18 @@ class Turn(models.Model):
     stages_ms = models.JSONField(default=dict, blank=True)
     prompt_tokens = models.PositiveIntegerField(null=True, blank=True)
     completion_tokens = models.PositiveIntegerField(null=True, blank=True)
+    cached_tokens = models.PositiveIntegerField(null=True, blank=True)
+    cache_write_tokens = models.PositiveIntegerField(null=True, blank=True)
+    audio_prompt_tokens = models.PositiveIntegerField(null=True, blank=True)
+    audio_completion_tokens = models.PositiveIntegerField(null=True, blank=True)
+    cached_audio_tokens = models.PositiveIntegerField(null=True, blank=True)
+    llm_requests = models.PositiveIntegerField(default=0)
+    llm_requests_counted = models.PositiveIntegerField(default=0)
+    tts_characters = models.PositiveIntegerField(default=0)
+    tts_audio_s = models.FloatField(default=0)
+    stt_stream_s = models.FloatField(default=0)
+    stt_speech_s = models.FloatField(default=0)
+    cost_usd = models.DecimalField(max_digits=16, decimal_places=8, null=True, blank=True)
 
     class Meta:
         # A bot's turn is written when it ends, a caller's when its words are known: the order of

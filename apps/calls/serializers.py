@@ -7,6 +7,7 @@ from typing import Any
 from rest_framework import serializers
 
 from apps.calls.models import Call, CallEvent, Turn
+from apps.providers.base import KINDS
 
 
 def _stage(help_text: str) -> serializers.FloatField:
@@ -27,13 +28,49 @@ class StagesSerializer(serializers.Serializer[Any]):
     line = _stage("To the first audio sent.")
 
 
+def _usd(help_text: str) -> serializers.DecimalField:
+    return serializers.DecimalField(
+        max_digits=16, decimal_places=8, allow_null=True, read_only=True, help_text=help_text
+    )
+
+
+def _count(help_text: str) -> serializers.IntegerField:
+    return serializers.IntegerField(read_only=True, help_text=help_text)
+
+
+def _tokens(help_text: str) -> serializers.IntegerField:
+    return serializers.IntegerField(read_only=True, allow_null=True, help_text=help_text)
+
+
+def _seconds(help_text: str) -> serializers.FloatField:
+    return serializers.FloatField(read_only=True, help_text=help_text)
+
+
 class TurnSerializer(serializers.ModelSerializer[Turn]):
-    """What one side said between two changes of speaker."""
+    """What one side said between two changes of speaker, and what it used of the providers.
+
+    Usage is since this side's turn before. Tokens are null where the model told none, and a lower
+    bound where llm_requests_counted is less than llm_requests.
+    """
 
     latency_ms = serializers.FloatField(
         allow_null=True, read_only=True, help_text="End of the caller's speech to the first audio."
     )
     stages_ms = StagesSerializer(allow_null=True, read_only=True)
+    llm_requests = _count("Requests to the language model.")
+    llm_requests_counted = _count("Of these, those whose tokens are known.")
+    prompt_tokens = _tokens("All that went in.")
+    completion_tokens = _tokens("All that came out.")
+    cached_tokens = _tokens("Of those that went in, from the vendor's cache.")
+    cache_write_tokens = _tokens("Of those that went in, written to the cache for a charge.")
+    audio_prompt_tokens = _tokens("Of those that went in, sound.")
+    audio_completion_tokens = _tokens("Of those that came out, sound.")
+    cached_audio_tokens = _tokens("Of those that went in, sound from the cache.")
+    tts_characters = _count("Handed to the voice, in sentences that were then cut too.")
+    tts_audio_s = _seconds("Audio that came of them.")
+    stt_stream_s = _seconds("Audio of the caller's side, speech or not.")
+    stt_speech_s = _seconds("Of this, the utterances.")
+    cost_usd = _usd("What the turn cost; null if a part of it is unknown.")
 
     class Meta:
         model = Turn
@@ -47,8 +84,20 @@ class TurnSerializer(serializers.ModelSerializer[Turn]):
             "ended_at",
             "latency_ms",
             "stages_ms",
+            "llm_requests",
+            "llm_requests_counted",
             "prompt_tokens",
             "completion_tokens",
+            "cached_tokens",
+            "cache_write_tokens",
+            "audio_prompt_tokens",
+            "audio_completion_tokens",
+            "cached_audio_tokens",
+            "tts_characters",
+            "tts_audio_s",
+            "stt_stream_s",
+            "stt_speech_s",
+            "cost_usd",
         )
         read_only_fields = fields
 
@@ -68,12 +117,34 @@ class CallEventSerializer(serializers.ModelSerializer[CallEvent]):
         read_only_fields = fields
 
 
+class CostSerializer(serializers.Serializer[Any]):
+    """What one slot of one stream used, and cost."""
+
+    stream_sid = serializers.CharField()
+    slot = serializers.ChoiceField(choices=KINDS)
+    provider = serializers.CharField()
+    model = serializers.CharField(
+        help_text="The one that was asked for; empty: the provider's own."
+    )
+    units = serializers.DictField(
+        child=serializers.FloatField(), help_text="What was used, by the names of a turn's usage."
+    )
+    cost_usd = _usd("At the prices when the call began; null if nobody knows them.")
+    is_complete = serializers.BooleanField(
+        help_text="false: at least so much, for a part of it is unknown."
+    )
+
+
 class CallSerializer(serializers.ModelSerializer[Call]):
     """A call, without its words."""
 
     config_id = serializers.UUIDField(read_only=True)
     config_version = serializers.IntegerField(source="version.number", read_only=True)
     duration_s = serializers.SerializerMethodField()
+    cost_usd = _usd("The sum of what is known; null before the end, or if nothing is.")
+    cost_is_complete = serializers.BooleanField(
+        read_only=True, help_text="false: the call costs more than that, or has not ended."
+    )
 
     class Meta:
         model = Call
@@ -89,6 +160,8 @@ class CallSerializer(serializers.ModelSerializer[Call]):
             "started_at",
             "ended_at",
             "duration_s",
+            "cost_usd",
+            "cost_is_complete",
         )
         read_only_fields = fields
 
@@ -100,11 +173,12 @@ class CallSerializer(serializers.ModelSerializer[Call]):
 
 
 class CallDetailSerializer(CallSerializer):
-    """A call with its turns and events."""
+    """A call with its costs, turns and events."""
 
+    costs = CostSerializer(many=True, read_only=True, help_text="A line for each slot.")
     turns = TurnSerializer(many=True, read_only=True)
     events = CallEventSerializer(many=True, read_only=True)
 
     class Meta(CallSerializer.Meta):
-        fields: tuple[str, ...] = (*CallSerializer.Meta.fields, "turns", "events")
+        fields: tuple[str, ...] = (*CallSerializer.Meta.fields, "costs", "turns", "events")
         read_only_fields = fields

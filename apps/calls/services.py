@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from decimal import Decimal
+from typing import Any
 
 from django.db import transaction
 
@@ -62,7 +64,23 @@ def _calls_begin(entries: Sequence[CallBegan]) -> None:
 
 
 def _call_finish(entry: CallFinished) -> None:
-    status = Call.Status.FAILED if entry.failed else Call.Status.COMPLETED
-    Call.objects.filter(
-        id=entry.call_id, stream_sid=entry.stream_sid, status=Call.Status.IN_PROGRESS
-    ).update(status=status, end_reason=entry.reason, ended_at=entry.at)
+    call = Call.objects.select_for_update().filter(id=entry.call_id).first()
+    if call is None:
+        return
+    if (call.stream_sid, call.status) == (entry.stream_sid, Call.Status.IN_PROGRESS):
+        call.status = Call.Status.FAILED if entry.failed else Call.Status.COMPLETED
+        call.end_reason, call.ended_at = entry.reason, entry.at
+    if entry.costs is not None:
+        _call_charge(call, entry.stream_sid, entry.costs)
+    call.save(update_fields=["status", "end_reason", "ended_at", *_COSTS])
+
+
+_COSTS = ("costs", "cost_usd", "cost_is_complete")
+
+
+def _call_charge(call: Call, stream_sid: str, costs: Sequence[Mapping[str, Any]]) -> None:
+    """Add what a stream cost to its call's costs; the same stream's again replaces it."""
+    call.costs = [line for line in call.costs if line["stream_sid"] != stream_sid] + [*costs]
+    known = [Decimal(line["cost_usd"]) for line in call.costs if line["cost_usd"] is not None]
+    call.cost_usd = sum(known, Decimal(0)) if known or not call.costs else None
+    call.cost_is_complete = all(line["is_complete"] for line in call.costs)

@@ -53,7 +53,48 @@ _CALL = {
     "started_at": "2026-01-31T12:00:00Z",
     "ended_at": "2026-01-31T12:00:09Z",
     "duration_s": 9.0,
+    "cost_usd": "0.00163900",
+    "cost_is_complete": True,
 }
+_COSTS = [
+    {
+        "stream_sid": _CALL["stream_sid"],
+        "slot": "stt",
+        "provider": "deepgram",
+        "model": "nova-3",
+        "units": {"stt_stream_s": 9.0, "stt_speech_s": 1.6},
+        "cost_usd": "0.00072000",
+        "is_complete": True,
+    },
+    {
+        "stream_sid": _CALL["stream_sid"],
+        "slot": "llm",
+        "provider": "openai",
+        "model": "gpt-5-mini",
+        "units": {
+            "llm_requests": 1,
+            "llm_requests_counted": 1,
+            "prompt_tokens": 420,
+            "completion_tokens": 7,
+            "cached_tokens": 0,
+            "cache_write_tokens": 0,
+            "audio_prompt_tokens": 0,
+            "audio_completion_tokens": 0,
+            "cached_audio_tokens": 0,
+        },
+        "cost_usd": "0.00011900",
+        "is_complete": True,
+    },
+    {
+        "stream_sid": _CALL["stream_sid"],
+        "slot": "tts",
+        "provider": "cartesia",
+        "model": "sonic-3",
+        "units": {"tts_characters": 16, "tts_audio_s": 1.1},
+        "cost_usd": "0.00080000",
+        "is_complete": True,
+    },
+]
 _TURN = {
     "role": "bot",
     "source": "model",
@@ -64,8 +105,20 @@ _TURN = {
     "ended_at": "2026-01-31T12:00:07Z",
     "latency_ms": 500.5,
     "stages_ms": {"endpointing": 300.0, "model": 120.5, "voice": 80.0},
+    "llm_requests": 1,
+    "llm_requests_counted": 1,
     "prompt_tokens": 420,
     "completion_tokens": 7,
+    "cached_tokens": 0,
+    "cache_write_tokens": 0,
+    "audio_prompt_tokens": 0,
+    "audio_completion_tokens": 0,
+    "cached_audio_tokens": 0,
+    "tts_characters": 16,
+    "tts_audio_s": 1.1,
+    "stt_stream_s": 0.0,
+    "stt_speech_s": 0.0,
+    "cost_usd": "0.00091900",
 }
 _EVENT = {"at": "2026-01-31T12:00:03Z", "kind": "mark.lost", "data": {}}
 
@@ -85,12 +138,14 @@ _EVENT = {"at": "2026-01-31T12:00:03Z", "kind": "mark.lost", "data": {}}
     ),
     retrieve=extend_schema(
         operation_id="calls_get",
-        summary="Read a call with its turns and events",
+        summary="Read a call with its costs, turns and events",
         tags=["calls"],
         responses={200: CallDetailSerializer, **ERRORS},
         examples=[
             OpenApiExample(
-                "A call", value={**_CALL, "turns": [_TURN], "events": [_EVENT]}, response_only=True
+                "A call",
+                value={**_CALL, "costs": _COSTS, "turns": [_TURN], "events": [_EVENT]},
+                response_only=True,
             )
         ],
     ),

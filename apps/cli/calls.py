@@ -45,10 +45,18 @@ def calls_get(session: Session, id: str) -> None:
         session.out.json(call)
         return
     names = ("id", "status", "end_reason", "started_at", "duration_s", "config_id", "call_sid")
-    session.out.facts({name: call.get(name) for name in names})
+    session.out.facts({**{name: call.get(name) for name in names}, "cost": cost(call)})
     session.out.line()
     for line in dialogue(call):
         session.out.line(line)
+
+
+def cost(call: Mapping[str, Any]) -> str:
+    """Say what a call cost, and how sure that is."""
+    usd = call.get("cost_usd")
+    if usd is None:
+        return "unknown"
+    return f"${usd}" if call.get("cost_is_complete") else f"at least ${usd}"
 
 
 def dialogue(call: Mapping[str, Any]) -> Iterator[str]:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from decimal import Decimal
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin
+from django.utils.html import format_html_join
+from django.utils.safestring import SafeString
 
 from apps.calls.models import Call, CallEvent, Turn
 from apps.dashboard.scoping import AccountScoped, SeenWithItsParent
@@ -18,12 +21,31 @@ else:
     TurnInlineBase = EventInlineBase = admin.TabularInline
 
 
+# Less is shown as this: a turn costs a tenth of a cent.
+_SMALLEST = Decimal("0.0001")
+
+
+def money(usd: Decimal | None, *, is_complete: bool = True) -> str:
+    """Say what something cost, and how sure that is."""
+    if usd is None:
+        return "unknown"
+    shown = "$0" if usd == 0 else f"${max(usd, _SMALLEST):.4f}"
+    return shown if is_complete else f"at least {shown}"
+
+
 class TurnInline(SeenWithItsParent, TurnInlineBase):
     """The transcript."""
 
     model = Turn
-    fields = readonly_fields = ("role", "source", "text_heard", "interrupted", "latency", "stages")
+    fields = readonly_fields = (
+        *("role", "source", "text_heard", "interrupted"),
+        *("latency", "stages", "cost"),
+    )
     extra = 0
+
+    @admin.display(description="cost")
+    def cost(self, turn: Turn) -> str:
+        return money(turn.cost_usd)
 
     @admin.display(description="latency (ms)")
     def latency(self, turn: Turn) -> float | None:
@@ -46,13 +68,28 @@ class EventInline(SeenWithItsParent, EventInlineBase):
 class CallAdmin(AccountScoped, CallAdminBase):
     """Calls, newest first."""
 
-    list_display = ("call_sid", "config", "account", "status", "end_reason", "started_at", "length")
+    list_display = (
+        *("call_sid", "config", "account", "status", "end_reason", "started_at"),
+        *("length", "cost"),
+    )
     list_select_related = ("account", "config")
     list_filter = ("status", "end_reason", "started_at")
     search_fields = ("call_sid", "id", "config__name", "account__name")
     date_hierarchy = "started_at"
+    exclude = ("cost_usd", "cost_is_complete", "costs")
+    readonly_fields = ("cost", "costs_by_slot")
     inlines = (TurnInline, EventInline)
     # Rows are the journal's: the mixin lets nobody change them.
+
+    @admin.display(description="cost")
+    def cost(self, call: Call) -> str:
+        if call.ended_at is None and not call.costs:
+            return "live"
+        return money(call.cost_usd, is_complete=call.cost_is_complete)
+
+    @admin.display(description="of this")
+    def costs_by_slot(self, call: Call) -> SafeString:
+        return format_html_join("", "<div>{}: {} {}: {} ({})</div>", map(_cost_line, call.costs))
 
     @admin.display(description="length")
     def length(self, call: Call) -> str:
@@ -60,3 +97,10 @@ class CallAdmin(AccountScoped, CallAdminBase):
             return "live"
         minutes, seconds = divmod(round((call.ended_at - call.started_at).total_seconds()), 60)
         return f"{minutes}:{seconds:02}"
+
+
+def _cost_line(line: dict[str, Any]) -> tuple[str, ...]:
+    usd = None if line["cost_usd"] is None else Decimal(line["cost_usd"])
+    used = ", ".join(f"{name} {count:g}" for name, count in line["units"].items() if count)
+    cost = money(usd, is_complete=line["is_complete"])
+    return line["slot"], line["provider"], line["model"], cost, used or "not used"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import uuid
+from dataclasses import replace
 
 from django.conf import settings
 
@@ -69,6 +70,8 @@ class Gateway:
         prepared = prepared or _prepared(admission, journal)
         given = prepared or Prepared.now(unavailable())
         parts = given.providers
+        if prepared is None:  # what stands in for them charges nothing
+            journal = replace(journal, tariffs=())
         talk = settings_of(admission.document)
         transferrer = transferrer_of(admission, started)
         toolbox = toolbox_of(admission, talk.tools, transfers=transferrer is not None)

@@ -12,6 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apps.bots.selectors import Admission
+from apps.calls.costs import Tariff, tariffs_of, turn_cost, turn_usage
 from apps.calls.entries import CallBegan, CallFinished, Happened, TurnTaken
 from apps.calls.journal import JournalWriter
 from apps.calls.models import call_id
@@ -21,7 +22,7 @@ from apps.gateway.warmth import Prepared
 from apps.telephony.streams import Dtmf, Mark, Media, Message, Started
 from apps.voice.conversation import Conversation
 from apps.voice.hearing import Failed
-from apps.voice.ports import ProviderError, Turn
+from apps.voice.ports import ProviderError, Turn, Used
 from apps.voice.turns import Heard, Phase
 
 logger = logging.getLogger(__name__)
@@ -32,22 +33,26 @@ STUCK_S = 10.0
 
 @dataclass(frozen=True, slots=True)
 class CallJournal:
-    """Implements ``voice.ports.Journal`` for one stream of one call."""
+    """Implements ``voice.ports.Journal`` for one stream of one call.
+
+    tariffs: what its slots are charged by.
+    """
 
     writer: JournalWriter
     call_id: uuid.UUID
     stream_sid: str
     began: datetime
+    tariffs: tuple[Tariff, ...] = ()
 
     def turn(self, turn: Turn) -> None:
         values = asdict(turn)
-        usage = values.pop("usage") or {}
+        values.pop("used")
+        values |= {**turn_usage(turn.used), "cost_usd": turn_cost(self.tariffs, turn.used)}
         values["text_said"] = storable(values.pop("said"))
         values["text_heard"] = storable(values.pop("heard"))
         values["started_at"] = self.began + timedelta(seconds=values.pop("started_s"))
         values["ended_at"] = self.began + timedelta(seconds=values.pop("ended_s"))
-        counted = {name: usage[name] for name in ("prompt_tokens", "completion_tokens") if usage}
-        self.writer.record(TurnTaken(self.call_id, self.stream_sid, {**values, **counted}))
+        self.writer.record(TurnTaken(self.call_id, self.stream_sid, values))
 
     def event(self, kind: str, data: Mapping[str, Any]) -> None:
         self.writer.record(Happened(self.call_id, datetime.now(UTC), kind, data))
@@ -65,9 +70,11 @@ class CallJournal:
             )
         )
 
-    def finished(self, reason: str, *, failed: bool) -> None:
+    def finished(self, reason: str, *, failed: bool, used: Used) -> None:
+        """used: by the whole stream, in turns or not."""
+        costs = [tariff.bill(self.stream_sid, used) for tariff in self.tariffs]
         self.writer.record(
-            CallFinished(self.call_id, self.stream_sid, datetime.now(UTC), reason, failed)
+            CallFinished(self.call_id, self.stream_sid, datetime.now(UTC), reason, failed, costs)
         )
 
 
@@ -83,6 +90,7 @@ def journal_of(writer: JournalWriter, admission: Admission, started: Started) ->
         call_id(account_id=admission.account_id, call_sid=started.call_sid),
         started.stream_sid,
         datetime.now(UTC),
+        tariffs_of(admission.document),
     )
 
 
@@ -160,7 +168,8 @@ class Session:
         self.conversation.observe(Heard.GONE)
         self.conversation.parts.playout.close()
         self.conversation.parts.hearing.close()
-        self._journal.finished(reason, failed=reason in FAILURES)
+        used = self.conversation.used()
+        self._journal.finished(reason, failed=reason in FAILURES, used=used)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)

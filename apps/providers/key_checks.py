@@ -65,6 +65,7 @@ KEY_CHECKS: Mapping[str, KeyCheck] = {
     "openai": _OPENAI,
     "openai_realtime": _OPENAI,
     "openai_tts": _OPENAI,
+    "openai_stt": _OPENAI,
     "together": _bearer("https://api.together.xyz"),
     "groq": _bearer("https://api.groq.com", "/openai/v1/models"),
     "grok": _bearer("https://api.x.ai", refused=_OR_400),

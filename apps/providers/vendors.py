@@ -36,19 +36,10 @@ _SPEECH = (
 
 
 # For choosing from; another name is passed on, with a warning. Sources, read in November 2026:
-# developers.deepgram.com/docs/model, docs.gladia.io (models), AssemblyAI's Python SDK
-# (SpeechModel), OpenAI's agents SDK (OpenAIRealtimeModels).
+# OpenAI's agents SDK (OpenAIRealtimeModels).
 _MODELS: Mapping[tuple[Kind, str], tuple[str, ...]] = {
-    ("stt", "deepgram"): (
-        ("nova-3", "nova-2", "nova-2-general", "nova-2-phonecall")
-        + ("flux-general-en", "flux-general-multi")
-    ),
-    ("stt", "assemblyai"): ("universal-streaming-english", "universal-streaming-multilingual"),
-    ("stt", "gladia"): ("solaria-1",),
     ("llm", "openai_realtime"): ("gpt-realtime", "gpt-realtime-1.5", "gpt-realtime-mini"),
 }
-# Daily Bots' documented default; others leave the choice to the vendor.
-_DEFAULT_MODELS: Mapping[tuple[Kind, str], str] = {("stt", "deepgram"): "nova-2-general"}
 
 
 def _declare(kind: Kind, name: str, title: str) -> Declaration:
@@ -59,7 +50,6 @@ def _declare(kind: Kind, name: str, title: str) -> Declaration:
         description=f"{title}, by its own API.",
         models=_MODELS.get((kind, name), ()),
         open_models=True,
-        default_model=_DEFAULT_MODELS.get((kind, name), ""),
         open_voices=kind == "tts",
         options={"llm": _SAMPLING, "tts": _SPEECH, "stt": ()}[kind],
         needs_key=True,
@@ -67,9 +57,6 @@ def _declare(kind: Kind, name: str, title: str) -> Declaration:
 
 
 DECLARATIONS = (
-    _declare("stt", "deepgram", "Deepgram"),
-    _declare("stt", "assemblyai", "AssemblyAI"),
-    _declare("stt", "gladia", "Gladia"),
     _declare("llm", "openai_realtime", "OpenAI Realtime"),
     _declare("tts", "rime", "Rime"),
 )

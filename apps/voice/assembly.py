@@ -44,7 +44,7 @@ def assemble(
     conversation = Conversation(settings, around.clock)
     playout = Playout(around.line, around.clock, on_started=conversation.playout_started)
     playout.on_played = conversation.playout_ended
-    minutes = Minutes(around.journal, started_at=around.clock.now())
+    minutes = Minutes(around.journal, started_at=around.clock.now(), meter=services.meter)
     playout.on_underrun = lambda gap_s: minutes.event(
         "playout.underrun", {"gap_ms": round(gap_s * 1_000)}
     )
@@ -68,6 +68,7 @@ def assemble(
         playout=playout,
         line=around.line,
         minutes=minutes,
+        meter=services.meter,
         clips=clips,
         transferrer=around.transferrer,
     )

@@ -11,9 +11,10 @@ from dataclasses import dataclass
 from apps.voice.clips import Clip
 from apps.voice.hearing import Failed, Hearing, Words
 from apps.voice.history import History
+from apps.voice.meter import Meter
 from apps.voice.minutes import Minutes
 from apps.voice.playout import Playout
-from apps.voice.ports import Clock, Line, ProviderError, Transferrer
+from apps.voice.ports import Clock, Line, ProviderError, Transferrer, Used
 from apps.voice.production import Outcome
 from apps.voice.settings import ConversationSettings, LineName
 from apps.voice.speaking import Speaker
@@ -44,6 +45,7 @@ class Parts:
     playout: Playout
     line: Line
     minutes: Minutes
+    meter: Meter
     clips: Mapping[LineName, Clip]
     transferrer: Transferrer | None = None
 
@@ -88,7 +90,6 @@ class Conversation:
         talk = self.parts.playout.talk
         talk.leaves, talk.transfer_to = outcome.leaves, outcome.transfer_to
         talk.farewell = outcome.farewell
-        self.parts.minutes.usage = outcome.usage
         if outcome.error is not None:
             self._failed(outcome.error, Heard.REPLY_FAILED)
         elif outcome.spoke:
@@ -136,6 +137,10 @@ class Conversation:
         for action in actions:
             _ACTIONS[action](self)
         self._set_echo_floor()
+
+    def used(self) -> Used:
+        """Return all that the call has used so far, in turns or not."""
+        return self.parts.meter.reading + self.parts.hearing.reading
 
     # --- what it does ---------------------------------------------------------------------------
 
@@ -207,7 +212,9 @@ class Conversation:
             self.history.caller_said(words.text)
             self.parts.speaker.tools.move_on()
             self.parts.minutes.caller_said(
-                words.text, ended_at=self.parts.hearing.speech_ended_at()
+                words.text,
+                ended_at=self.parts.hearing.speech_ended_at(),
+                reading=self.parts.hearing.reading,
             )
         if words.latest:
             answer = self.history.unanswered or self._must_open()

@@ -18,6 +18,7 @@ from apps.voice.ports import (
     TranscriptEvent,
     TranscriptionFailed,
     TurnEnded,
+    Used,
     Window,
 )
 from apps.voice.turns import Heard
@@ -71,6 +72,8 @@ class Hearing:
         self._report = report
         self._stream = detector.open(self._window, silence_db=gate.quiet_db - SILENCE_MARGIN_DB)
         self._audio_ms = 0.0
+        self._speech_ms = 0.0  # between the marks of utterances that are over
+        self._begun_ms: float | None = None  # where the utterance that is open begins
         self._epoch = float("inf")  # when the audio's first byte was spoken, by the clock
         self.utterance = 0
         self._awaiting = False
@@ -90,6 +93,8 @@ class Hearing:
 
     def begin(self) -> None:
         """The caller's speech counts: recognise it."""
+        self._close_utterance()
+        self._begun_ms = self._audio_ms
         self.utterance += 1
         self._awaiting = self._held = False
         self._done_ms = -float("inf")
@@ -97,8 +102,15 @@ class Hearing:
 
     def finish(self) -> None:
         """The utterance is over; Words or Failed will follow."""
+        self._close_utterance()
         self._awaiting = True
         self.transcriber.finish()
+
+    @property
+    def reading(self) -> Used:
+        """What the recogniser was given so far."""
+        open_ms = 0.0 if self._begun_ms is None else self._audio_ms - self._begun_ms
+        return Used(stream_s=self._audio_ms / 1_000, speech_s=(self._speech_ms + open_ms) / 1_000)
 
     def speech_ended_at(self) -> float:
         """Return when the caller's last speech ended, by the clock."""
@@ -121,6 +133,11 @@ class Hearing:
 
     def close(self) -> None:
         self._stream.close()
+
+    def _close_utterance(self) -> None:
+        if self._begun_ms is not None:
+            self._speech_ms += self._audio_ms - self._begun_ms
+            self._begun_ms = None
 
     def _window(self, window: Window) -> None:
         self._edge(self.gate.window(window))

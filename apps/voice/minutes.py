@@ -5,27 +5,34 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from apps.voice.meter import Meter
 from apps.voice.playout import Talk
-from apps.voice.ports import Journal, Turn, Usage
+from apps.voice.ports import Journal, Turn, Used
 from apps.voice.stages import Stopwatch
 
 
 class Minutes:
-    """Turns of one call, in order, handed to the journal as they end."""
+    """Turns of one call, in order, handed to the journal as they end.
 
-    def __init__(self, journal: Journal, *, started_at: float) -> None:
+    meter: of the bot's side. The caller's is read by who tells of a turn.
+    """
+
+    def __init__(self, journal: Journal, *, started_at: float, meter: Meter) -> None:
         self._journal = journal
         self._started_at = started_at
+        self._meter = meter
+        self._bot_used = self._caller_used = Used()  # by the turns so far
         self._turns = 0
         self._caller_since = started_at
         self._stages: Mapping[str, float] = {}
         self.watch: Stopwatch | None = None  # of the utterance that awaits its answer
-        self.usage: Usage | None = None
 
     def caller_starts(self, at: float) -> None:
         self._caller_since = at
 
-    def caller_said(self, text: str, *, ended_at: float) -> None:
+    def caller_said(self, text: str, *, ended_at: float, reading: Used) -> None:
+        """reading: what hearing the caller has used so far."""
+        used, self._caller_used = reading - self._caller_used, reading
         self._write(
             Turn(
                 index=self._turns,
@@ -34,6 +41,7 @@ class Minutes:
                 heard=text,
                 started_s=self._seconds(self._caller_since),
                 ended_s=self._seconds(max(ended_at, self._caller_since)),
+                used=used,
             )
         )
 
@@ -44,6 +52,8 @@ class Minutes:
 
     def bot_said(self, talk: Talk, now: float, *, interrupted: bool) -> None:
         started = now if talk.started_at is None else talk.started_at
+        reading = self._meter.reading
+        used, self._bot_used = reading - self._bot_used, reading
         self._write(
             Turn(
                 index=self._turns,
@@ -55,10 +65,10 @@ class Minutes:
                 source=talk.source,
                 interrupted=interrupted,
                 stages_ms=self._stages,
-                usage=self.usage,
+                used=used,
             )
         )
-        self._stages, self.usage = {}, None
+        self._stages = {}
 
     def event(self, kind: str, data: Mapping[str, Any]) -> None:
         self._journal.event(kind, data)

@@ -191,8 +191,9 @@ class Usage:
     """What an answer cost, in the model's own tokens.
 
     prompt_tokens counts all that went in, completion_tokens all that came out. Of these,
-    cached_tokens went in from the vendor's cache, and the audio ones were sound.
-    cache_write_tokens went in and were written to the cache, where a vendor charges for that.
+    cached_tokens went in from the vendor's cache, and the audio ones were sound;
+    cached_audio_tokens were both. cache_write_tokens went in and were written to the cache, where a
+    vendor charges for that.
     """
 
     prompt_tokens: int
@@ -201,9 +202,13 @@ class Usage:
     cache_write_tokens: int = 0
     audio_prompt_tokens: int = 0
     audio_completion_tokens: int = 0
+    cached_audio_tokens: int = 0
 
     def __add__(self, other: Usage) -> Usage:
         return Usage(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Usage)))
+
+    def __sub__(self, other: Usage) -> Usage:
+        return Usage(*(getattr(self, f.name) - getattr(other, f.name) for f in fields(Usage)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -428,13 +433,40 @@ class Transferrer(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Used:
+    """What was used of the providers: what their bills count.
+
+    requests: put to the model. counted: of these, those whose tokens are known; a reply that was
+    cut short tells none, so that tokens is a lower bound where counted is less than requests.
+    characters: handed to the voice, in sentences that were then cut too. voiced_s: the audio that
+    came of them. stream_s: caller audio, speech or not. speech_s: of this, what lies between the
+    marks of utterances.
+    """
+
+    requests: int = 0
+    counted: int = 0
+    tokens: Usage = Usage(0, 0)
+    characters: int = 0
+    voiced_s: float = 0.0
+    stream_s: float = 0.0
+    speech_s: float = 0.0
+
+    def __add__(self, other: Used) -> Used:
+        return Used(*(getattr(self, f.name) + getattr(other, f.name) for f in fields(Used)))
+
+    def __sub__(self, other: Used) -> Used:
+        return Used(*(getattr(self, f.name) - getattr(other, f.name) for f in fields(Used)))
+
+
+@dataclass(frozen=True, slots=True)
 class Turn:
     """What one side said between two changes of speaker.
 
     role: caller or bot. said: the whole text; heard: the part of it that reached the other side
     (for a caller both are the transcript). started_s / ended_s: seconds since the stream began.
     source: for a bot, what made it speak (model, greeting, apology …). stages_ms: for a bot's
-    answer, the parts of the gap before it, in order; they add up to the gap.
+    answer, the parts of the gap before it, in order; they add up to the gap. used: since this
+    side's turn before, also by what never became a turn (a reply that was taken back).
     """
 
     index: int
@@ -446,7 +478,7 @@ class Turn:
     source: str = ""
     interrupted: bool = False
     stages_ms: Mapping[str, float] = field(default_factory=dict)
-    usage: Usage | None = None
+    used: Used = Used()
 
 
 class Journal(Protocol):

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field, replace
 
 from apps.voice.clips import Clip
 from apps.voice.history import History
+from apps.voice.meter import Meter
 from apps.voice.patience import Aside, Asides, Sentences, fill_silence
 from apps.voice.playout import Playout
 from apps.voice.ports import (
@@ -49,12 +50,16 @@ async def _at_once(_provider: object) -> None:
 
 @dataclass(frozen=True, slots=True)
 class Services:
-    """What one call speaks with. ready: waits until a provider that is connecting has done so."""
+    """What one call speaks with.
+
+    ready: waits until a provider that is connecting has done so. meter: counts what is used.
+    """
 
     mind: LanguageModel
     voice: TextToSpeech
     toolbox: Toolbox
     ready: Ready = _at_once
+    meter: Meter = field(default_factory=Meter)
 
 
 @dataclass(slots=True)
@@ -70,7 +75,6 @@ class Outcome:
     transfer_to: str = ""
     farewell: str = ""
     error: ProviderError | None = None
-    usage: Usage | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,6 +169,7 @@ class Production:
         try:
             await self._converse(history, sentences)
         except ProviderError as error:
+            self._services.meter.failed(error)
             self._fail(error)  # what was said so far is still worth hearing
         if not self._stopped:  # else nobody takes from the queue any more
             await sentences.put(None)
@@ -204,6 +209,7 @@ class Production:
         text, spoken = "", False
         calls: list[ToolCall] = []
         await self._services.ready(self._services.mind)
+        self._services.meter.asked()
         reply = self._services.mind.reply(messages, self._tools.tools())
         async with aclosing(reply) as events:
             async for event in events:
@@ -221,7 +227,7 @@ class Production:
                     case ToolCall():
                         calls.append(event)
                     case Usage():
-                        self._add_usage(event)
+                        self._services.meter.told(event)
         await self._pass_on(splitter.flush(), sentences)
         if spoken and not self._stopped:
             self._playout.end_passage()
@@ -295,13 +301,6 @@ class Production:
         for sentence in sentences_of(text):
             await sentences.put(sentence)
 
-    def _add_usage(self, usage: Usage) -> None:
-        before = self._outcome.usage or Usage(0, 0)
-        self._outcome.usage = Usage(
-            before.prompt_tokens + usage.prompt_tokens,
-            before.completion_tokens + usage.completion_tokens,
-        )
-
     async def _voice(self, sentences: Sentences) -> None:
         while not self._stopped and (sentence := await sentences.get()) is not None:
             if isinstance(sentence, str):
@@ -321,6 +320,7 @@ class Production:
     async def _speak(self, sentence: str, *, answers: bool = True) -> None:
         opened = spoke = False
         await self._services.ready(self._services.voice)
+        self._services.meter.spoke(sentence)
         async with aclosing(self._services.voice.speak(sentence)) as pieces:
             async for piece in pieces:
                 if self._stopped:
@@ -331,6 +331,7 @@ class Production:
                 if isinstance(piece, WordAt):
                     self._playout.word(piece)
                     continue
+                self._services.meter.came(piece)
                 self.watch.stamp("voice", self._clock.now())
                 spoke = True
                 self._outcome.spoke |= answers

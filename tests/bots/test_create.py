@@ -93,9 +93,9 @@ def test_a_system_message_may_be_the_prompt(api: APIClient) -> None:
 
 
 def test_a_provider_that_cannot_run_here_is_a_warning(api: APIClient) -> None:
-    answer = api.post(URL, _with("config.stt", {"provider": "gladia"}))
+    answer = api.post(URL, _with("config.tts", {"provider": "playht"}))
     assert answer.status_code == 201
-    assert [text.split(":")[0] for text in answer.json()["warnings"]] == ["config.stt.provider"]
+    assert [text.split(":")[0] for text in answer.json()["warnings"]] == ["config.tts.provider"]
 
 
 def test_a_pace_may_be_a_number_or_a_word(api: APIClient) -> None:

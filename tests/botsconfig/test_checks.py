@@ -59,6 +59,8 @@ def test_the_tests_own_environment_is_fine(db: None) -> None:
         ("PROVIDER_API_URLS", {"openai": "proxy.example.com"}, "botsconfig.E008"),
         ("PROVIDER_API_URLS", {"openai": "https://[proxy"}, "botsconfig.E008"),
         ("PROVIDER_API_URLS", {"nobody": "https://proxy.example.com"}, "botsconfig.E008"),
+        ("PRICES", {"llm/openai/gpt-5-mini": {"words": 1}}, "botsconfig.E010"),
+        ("PRICES", {"gpt-5-mini": {"prompt": 1}}, "botsconfig.E010"),
     ],
 )
 def test_a_bad_value_has_its_id(
@@ -89,6 +91,18 @@ def test_what_is_no_object_of_texts_stops_the_start(value: str) -> None:
     done = _check(PROVIDER_API_URLS=value)
     assert done.returncode != 0
     assert "PROVIDER_API_URLS is no JSON object" in done.stderr
+
+
+@pytest.mark.parametrize("value", ["{", "[]", '{"llm/openai/gpt-5": 7}'])
+def test_what_is_no_object_of_prices_stops_the_start(value: str) -> None:
+    done = _check(PRICES=value)
+    assert done.returncode != 0
+    assert "PRICES is no JSON object" in done.stderr
+
+
+def test_the_operators_own_prices_pass() -> None:
+    done = _check(PRICES='{"llm/openai/gpt-5-mini": {"prompt": 0.25, "completion": 2}}')
+    assert done.returncode == 0, done.stderr
 
 
 def test_a_broken_key_is_not_printed(settings: Settings) -> None:

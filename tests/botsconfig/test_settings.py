@@ -24,7 +24,7 @@ def _read() -> set[str]:
     trees = [ast.walk(ast.parse((ROOT / path).read_text())) for path in READERS]
     nodes = [node for tree in trees for node in tree]
     calls = [node for node in nodes if isinstance(node, ast.Call) and node.args]
-    readers = {"_text", "_texts", "_mapping", "_aliases", "bool", "get", "str", "int"}
+    readers = {"_text", "_texts", "_mapping", "_aliases", "_prices", "bool", "get", "str", "int"}
     names = [
         call.args[0].value
         for call in calls

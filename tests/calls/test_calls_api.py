@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -70,6 +71,30 @@ def test_a_call_is_read_with_its_turns_and_events(api: APIClient, call: Call) ->
     ]
     assert [turn["latency_ms"] for turn in found["turns"]] == [None, None, 500.5]
     assert found["events"][0]["kind"] == "mark.lost"
+
+
+def test_a_call_says_what_it_used_and_cost(api: APIClient, config: TwilioConfig) -> None:
+    line = {
+        **{"stream_sid": "MZ1", "slot": "llm", "provider": "openai", "model": "gpt-5-mini"},
+        **{"units": {"prompt_tokens": 420}, "cost_usd": "0.00011900", "is_complete": False},
+    }
+    call = make_call(config, cost_usd=Decimal("0.000119"), costs=[line])
+    turn = {"call": call, "stream_sid": "MZ1", "started_at": NOW, "ended_at": NOW}
+    Turn.objects.create(index=0, role="bot", cost_usd=Decimal("0.000119"), cached_tokens=7, **turn)
+    Turn.objects.create(index=1, role="caller", stt_stream_s=1.5, **turn)
+    found = api.get(f"/calls/{call.id}").json()
+    assert (found["cost_usd"], found["cost_is_complete"]) == ("0.00011900", False)
+    assert found["costs"] == [line]
+    bot, caller = found["turns"]
+    assert (bot["cost_usd"], bot["cached_tokens"]) == ("0.00011900", 7)
+    assert (caller["cost_usd"], caller["cached_tokens"]) == (None, None)
+    assert caller["stt_stream_s"] == 1.5
+
+
+def test_a_call_that_runs_has_no_cost_yet(api: APIClient, config: TwilioConfig) -> None:
+    make_call(config)
+    (found,) = api.get("/calls").json()["results"]
+    assert (found["cost_usd"], found["cost_is_complete"]) == (None, False)
 
 
 def test_a_strangers_call_does_not_exist(api_for: ApiFor, stranger: Account, call: Call) -> None:

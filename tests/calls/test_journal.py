@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -94,6 +95,64 @@ def test_the_end_of_a_replaced_stream_does_not_end_the_call(config: TwilioConfig
 def test_two_streams_of_one_call_in_one_batch_are_one_call(config: TwilioConfig) -> None:
     entries_write([began(config), began(config, stream_sid="MZ2")])
     assert Call.objects.get().stream_sid == "MZ2"
+
+
+def cost_line(stream_sid: str, slot: str, usd: str | None, *, complete: bool = True) -> Any:
+    named = {"stream_sid": stream_sid, "slot": slot, "provider": "x", "model": "y", "units": {}}
+    return {**named, "cost_usd": usd, "is_complete": complete}
+
+
+def finish(start: CallBegan, stream_sid: str, *lines: Any) -> None:
+    reason = "caller_hung_up"
+    entries_write([CallFinished(start.call_id, stream_sid, NOW, reason, costs=lines)])
+
+
+def test_a_call_costs_the_sum_of_its_slots(config: TwilioConfig) -> None:
+    entries_write([start := began(config)])
+    finish(start, "MZ1", cost_line("MZ1", "llm", "0.25"), cost_line("MZ1", "tts", "0.00000001"))
+    call = Call.objects.get()
+    assert (call.cost_usd, call.cost_is_complete) == (Decimal("0.25000001"), True)
+
+
+@pytest.mark.parametrize(
+    ("lines", "usd"),
+    [
+        ([("llm", "0.25", True), ("tts", None, False)], Decimal("0.25")),
+        ([("llm", "0.25", False), ("tts", "0.5", True)], Decimal("0.75")),
+        ([("llm", None, False)], None),
+    ],
+)
+def test_an_unknown_part_makes_the_cost_a_lower_bound(
+    config: TwilioConfig, lines: list[tuple[str, str | None, bool]], usd: Decimal | None
+) -> None:
+    entries_write([start := began(config)])
+    finish(start, "MZ1", *(cost_line("MZ1", slot, cost, complete=c) for slot, cost, c in lines))
+    call = Call.objects.get()
+    assert call.cost_usd == usd
+    assert not call.cost_is_complete
+
+
+def test_the_cost_of_a_batch_that_is_written_twice_counts_once(config: TwilioConfig) -> None:
+    entries_write([start := began(config)])
+    for _ in range(2):
+        finish(start, "MZ1", cost_line("MZ1", "llm", "0.25"))
+    assert Call.objects.get().cost_usd == Decimal("0.25")
+
+
+def test_a_replaced_stream_adds_its_cost_even_after_the_call_has_ended(
+    config: TwilioConfig,
+) -> None:
+    entries_write([start := began(config), began(config, stream_sid="MZ2")])
+    finish(start, "MZ2", cost_line("MZ2", "llm", "0.5"))
+    finish(start, "MZ1", cost_line("MZ1", "llm", "0.25"))
+    call = Call.objects.get()
+    assert (call.stream_sid, call.status, call.cost_usd) == ("MZ2", "completed", Decimal("0.75"))
+    assert [line["stream_sid"] for line in call.costs] == ["MZ2", "MZ1"]
+
+
+def test_the_end_of_a_call_that_was_never_written_is_passed_over(config: TwilioConfig) -> None:
+    entries_write([CallFinished(began(config).call_id, "MZ1", NOW, "caller_hung_up", costs=[])])
+    assert not Call.objects.exists()
 
 
 async def test_entries_are_written_in_batches_and_in_order() -> None:

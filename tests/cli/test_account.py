@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from apps.cli.calls import dialogue
+from apps.cli.calls import cost, dialogue
 from apps.cli.errors import Exit
 from tests.cli.conftest import Shell
 from tests.cli.stand_in import StandIn
@@ -98,6 +98,12 @@ def test_the_audit_log_is_filtered_by_the_server(shell: Shell, stand_in: StandIn
         *("config", "c-1", "CI", "name"),
     ]
     assert stand_in.asked[0].query["since"] == "2026-01-01T00:00:00+00:00"
+
+
+def test_a_calls_cost_is_said_with_how_sure_it_is() -> None:
+    assert cost({"cost_usd": "0.25", "cost_is_complete": True}) == "$0.25"
+    assert cost({"cost_usd": "0.25", "cost_is_complete": False}) == "at least $0.25"
+    assert cost({"cost_usd": None}) == cost({}) == "unknown"
 
 
 def test_a_call_reads_as_a_dialogue() -> None:

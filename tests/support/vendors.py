@@ -18,6 +18,7 @@ EXPECTED: dict[str, tuple[str, list[tuple[str, str]]]] = {
     "openai": OPENAI,
     "openai_realtime": OPENAI,
     "openai_tts": OPENAI,
+    "openai_stt": OPENAI,
     "together": OPENAI,
     "grok": OPENAI,
     "groq": ("/openai/v1/models", [BEARER]),

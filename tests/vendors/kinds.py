@@ -100,7 +100,8 @@ class EarsStandIn(StandIn):
 class Subject:
     """An adapter and its stand-in.
 
-    settings: what a config would say (model, voice, language, options). key_name: the variable that
+    settings: what a config would say (model, voice, language, options). variant: where one provider
+    is tried in several ways. key_name: the variable that
     holds a real key, for the ``live`` run. environment: what the operator must set for the test.
     streams_partials / warms / stops_in_words / times_words: what this vendor's protocol has at all.
     shares_socket: whether an interrupted sentence leaves its connection open. heard_as: the voice
@@ -112,6 +113,7 @@ class Subject:
     stand_in: Callable[[], Any]
     settings: Mapping[str, Any] = field(default_factory=dict)
     key_name: str = ""
+    variant: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     streams_partials: bool = True
     warms: bool = True
@@ -122,7 +124,7 @@ class Subject:
 
     @property
     def id(self) -> str:
-        return f"{self.kind}-{self.provider}"
+        return "-".join(filter(None, (self.kind, self.provider, self.variant)))
 
     def service(self, url: str, *, key: str = KEY, patience_s: float = 5.0) -> ServiceSettings:
         """Return the adapter's settings against a stand-in at ``url``."""
