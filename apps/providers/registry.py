@@ -90,6 +90,21 @@ def names(kind: Kind, *, test_providers: bool) -> list[str]:
     return [found.name for found in catalogue(test_providers=test_providers) if found.kind == kind]
 
 
+def import_ahead(used: Iterable[tuple[Kind, str]]) -> None:
+    """Import what the providers that bots of this server name need: it takes up to a second each.
+
+    In a thread, at the server's start; else the first caller would wait for it.
+    """
+    modules = {
+        module
+        for found in filter(None, map(PROVIDERS.get, used))
+        if not found.warm_up and not found.missing()
+        for module in (found.factory.partition(":")[0], *found.modules)
+    }
+    for module in sorted(modules):
+        importlib.import_module(module)
+
+
 async def warm_up() -> None:
     """Load what this server can run locally, so that the first caller does not wait for it."""
     for found in PROVIDERS.values():

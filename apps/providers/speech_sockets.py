@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
 from apps.providers import connections, failures
-from apps.providers.audible import is_silent
+from apps.providers.sound import Sound, speakable
 from apps.voice import g711
 from apps.voice.ports import ProviderError, WordAt
 
@@ -97,19 +97,20 @@ class SpeechSocket:
             await self._ready()
 
     async def speak(self, text: str) -> AsyncGenerator[bytes | WordAt, None]:
+        if not (text := speakable(text)):
+            return
         sentence = self._sentence = _Sentence(self._dialect)
-        heard = complete = False
+        sound = Sound(self._dialect.provider)
+        complete = False
         try:
             event = await self._first(sentence, text)
             while event is not Mark.END:
                 if not isinstance(event, bytes | WordAt):
                     raise _error(self._dialect.provider, event)
-                heard = heard or (isinstance(event, bytes) and not is_silent(event))
-                yield event
+                yield sound.take(event) if isinstance(event, bytes) else event
                 event = await sentence.next(self._patience_s)
             complete = True
-            if not heard:
-                raise failures.no_audio(self._dialect.provider)
+            sound.end()
         except TimeoutError:
             self._abandon()
             raise failures.silent(self._dialect.provider) from None

@@ -25,7 +25,8 @@ class ModelStandIn(StandIn):
 
     It checks what its vendor checks: roles and their order, that each tool's answer has its call,
     the tools' schema, the model's name, the key. stale: how many requests to meet with a
-    connection that breaks before the first byte of an answer.
+    connection that breaks before the first byte of an answer. ends_early: whether an answer ends
+    in good order after its first piece, as if that were all.
     """
 
     def __init__(self) -> None:
@@ -36,6 +37,7 @@ class ModelStandIn(StandIn):
         self.cached_tokens = 20
         self.completion_tokens = 11
         self.stale = 0
+        self.ends_early = False
 
     async def break_if_asked(self, exchange: Exchange) -> None:
         """Break the connection, or say nothing to a GET, where a test asks for it."""

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 from functools import partial
 
-from tests.vendors import cartesia, deepgram_speak, elevenlabs, subjects_over_http
+from tests.vendors import (
+    cartesia,
+    deepgram_speak,
+    elevenlabs,
+    subjects_of_ears,
+    subjects_over_http,
+)
 from tests.vendors import openai_chat as chat
 from tests.vendors.anthropic import AnthropicStandIn
-from tests.vendors.assemblyai import AssemblyAiStandIn
-from tests.vendors.deepgram_live import DeepgramStandIn
-from tests.vendors.gladia import GladiaStandIn
 from tests.vendors.kinds import Subject
 from tests.vendors.openai_realtime import OpenAIRealtimeStandIn
-from tests.vendors.openai_transcription import OpenAiTranscriptionStandIn
 
 VOICES: tuple[Subject, ...] = (
     Subject(
@@ -95,45 +97,4 @@ SPEAKERS: tuple[Subject, ...] = (
         stops_in_words=True,
     ),
 )
-EARS: tuple[Subject, ...] = (
-    Subject(
-        "stt",
-        "deepgram",
-        DeepgramStandIn,
-        {"model": "nova-3", "language": "en"},
-        key_name="DEEPGRAM_API_KEY",
-        stops_in_words=True,
-    ),
-    Subject(
-        "stt",
-        "deepgram",
-        DeepgramStandIn,
-        {"model": "flux-general-en"},
-        variant="flux",
-        key_name="DEEPGRAM_API_KEY",
-        stops_in_words=True,
-    ),
-    Subject(
-        "stt",
-        "assemblyai",
-        AssemblyAiStandIn,
-        {"model": "universal-streaming-english", "language": "en"},
-        key_name="ASSEMBLYAI_API_KEY",
-        stops_in_words=True,
-    ),
-    Subject(
-        "stt",
-        "gladia",
-        GladiaStandIn,
-        {"model": "solaria-1", "language": "en"},
-        key_name="GLADIA_API_KEY",
-        stops_in_words=True,
-    ),
-    Subject(
-        "stt",
-        "openai_stt",
-        OpenAiTranscriptionStandIn,
-        {"model": "gpt-live-transcribe", "language": "en"},
-        key_name="OPENAI_API_KEY",
-    ),
-)
+EARS: tuple[Subject, ...] = subjects_of_ears.EARS

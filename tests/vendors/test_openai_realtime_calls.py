@@ -11,7 +11,7 @@ import pytest
 
 from apps.providers.base import ServiceSettings
 from apps.providers.openai_realtime import OpenAIRealtime
-from apps.voice.ports import ChatMessage
+from apps.voice.ports import ChatMessage, Usage
 from apps.voice.settings import ConversationSettings, Lines
 from apps.voice.turns import Phase
 from tests.vendors.openai_realtime import OpenAIRealtimeStandIn
@@ -65,8 +65,7 @@ async def test_a_turn_is_heard_understood_and_answered(vendor: OpenAIRealtimeSta
         assert call.history == [("user", "book a table"), ("assistant", "For how many people?")]
         await call.until(lambda: agree(vendor, call))
         assert len(vendor.session.sent("response.create")) == 1  # asked before the words were there
-        turn = call.turns()[0]
-        assert turn.usage is not None and turn.usage.prompt_tokens == 57
+        assert call.turns()[0].used.tokens == Usage(57, 11, 20, 0, 30, 8, 5)
 
 
 async def test_what_was_heard_before_an_interruption_is_all_that_was_said(
