@@ -79,7 +79,8 @@ DECLARATIONS = (
         limits=(
             "The platform's own sentences are read out by the same model, which may stray from "
             "their words.",
-            "The transcript of the caller's words is another model's; its cost is not counted.",
+            "The transcript of the caller's words is another model's, and may differ from what the "
+            "model heard.",
             "After a lost connection, or an hour, the model knows the conversation as text only.",
             "The bot's answer is asked for before it is known that there were words; what is "
             "thrown away then is billed, and counted with the next answer.",

@@ -385,14 +385,15 @@ class Answers:
 
 def _usage(found: dict[str, Any]) -> Usage:
     went_in = found.get("input_token_details") or {}
+    cached = went_in.get("cached_tokens_details") or {}
     came_out = found.get("output_token_details") or {}
     return Usage(
         prompt_tokens=found.get("input_tokens") or 0,
         completion_tokens=found.get("output_tokens") or 0,
         cached_tokens=went_in.get("cached_tokens") or 0,
         audio_prompt_tokens=went_in.get("audio_tokens") or 0,
-        cached_audio_tokens=(went_in.get("cached_tokens_details") or {}).get("audio_tokens") or 0,
         audio_completion_tokens=came_out.get("audio_tokens") or 0,
+        cached_audio_tokens=cached.get("audio_tokens") or 0,
     )
 
 

@@ -224,7 +224,7 @@ class Speaking:
 
     def _usage(self) -> dict[str, Any]:
         vendor = self.session.vendor
-        cached = {"text_tokens": vendor.cached_tokens, "audio_tokens": 0, "image_tokens": 0}
+        cached = {"text_tokens": vendor.cached_tokens - 5, "audio_tokens": 5, "image_tokens": 0}
         return {
             "total_tokens": vendor.prompt_tokens + vendor.completion_tokens,
             "input_tokens": vendor.prompt_tokens,

@@ -309,7 +309,7 @@ async def test_speech_is_passed_on_untouched_and_as_it_comes(
 
 
 async def test_usage_counts_what_was_cached_and_what_was_sound(phone: Phone) -> None:
-    assert (await events_of(phone.mind))[-1] == Usage(57, 11, 20, 0, 30, 8)
+    assert (await events_of(phone.mind))[-1] == Usage(57, 11, 20, 0, 30, 8, 5)
 
 
 async def test_what_was_thrown_away_is_counted_with_the_next_answer(
