@@ -90,11 +90,11 @@ class RenderedSlotSerializer(serializers.Serializer[Any]):
 
 
 class RenderedProvidersSerializer(serializers.Serializer[Any]):
-    """The three providers of a call."""
+    """The providers of a call. A model that hears and speaks itself stands alone."""
 
     llm = RenderedSlotSerializer()
-    tts = RenderedSlotSerializer()
-    stt = RenderedSlotSerializer()
+    tts = RenderedSlotSerializer(required=False)
+    stt = RenderedSlotSerializer(required=False)
 
 
 class RenderedVariableSerializer(serializers.Serializer[Any]):
