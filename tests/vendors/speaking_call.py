@@ -12,10 +12,18 @@ from typing import Any
 from apps.providers.openai_realtime import OpenAIRealtime
 from apps.voice import supervision
 from apps.voice.assembly import Surroundings, assemble
-from apps.voice.ports import ChatMessage, Tool, ToolCall, ToolResult, Turn
+from apps.voice.clips import Clip
+from apps.voice.ports import (
+    ChatMessage,
+    Controls,
+    Tool,
+    ToolCall,
+    ToolResult,
+    ToolTerms,
+    Turn,
+)
 from apps.voice.production import Services
 from apps.voice.settings import ConversationSettings, LineName
-from apps.voice.speaking import Clip
 from tests.voice.far_end import DEFAULT_CLIPS, FRAME, QUIET, SPEECH, Ear, Loudness, Notebook
 
 SPEED = 4.0
@@ -64,7 +72,10 @@ class Desk:
     def tools(self) -> Sequence[Tool]:
         return (LOOK, ASK, END)
 
-    async def call(self, call: ToolCall) -> ToolResult:
+    def terms(self, name: str) -> ToolTerms:
+        return ToolTerms(timeout_s=30)
+
+    async def call(self, call: ToolCall, controls: Controls) -> ToolResult:
         self.called.append(call.name)
         if self.busy is not None:
             await self.busy.wait()
