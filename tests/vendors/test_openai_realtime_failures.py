@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import os
 from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
 import pytest
 
+from apps.providers.base import ServiceSettings
 from apps.providers.openai_realtime import OpenAIRealtime
 from apps.voice.ports import (
     ChatMessage,
+    Final,
+    Partial,
     ProviderError,
+    ToolCall,
+    TranscriptEvent,
 )
 from tests.vendors.kinds import tasks_running
 from tests.vendors.openai_realtime import OpenAIRealtimeStandIn
@@ -316,3 +322,27 @@ async def test_no_key_and_no_words_are_logged(
     await mind.aclose()
     assert not SECRET.search(caplog.text + told + repr(mind))
     assert "book a table" not in caplog.text + told
+
+
+# --- the vendor itself --------------------------------------------------------------------------
+
+
+@pytest.mark.live
+@pytest.mark.skipif("OPENAI_API_KEY" not in os.environ, reason="needs OPENAI_API_KEY")
+async def test_the_vendor_itself_hears_answers_and_reads_out() -> None:
+    secrets = {"api_key": os.environ["OPENAI_API_KEY"]}
+    mind = OpenAIRealtime(ServiceSettings("openai_realtime", secrets=secrets))
+    mind.brief([PROMPT], [LOOK])
+    line = b"".join([piece async for piece in mind.voice.speak("Please book a table for two.")])
+    told: asyncio.Queue[TranscriptEvent] = asyncio.Queue()
+    await mind.ears.open(told.put_nowait)
+    mind.ears.begin(1)
+    mind.ears.hear(line)  # it hears what it said
+    mind.ears.finish()
+    event = await told.get()
+    while isinstance(event, Partial):
+        event = await told.get()
+    assert isinstance(event, Final) and "table" in event.text.lower()
+    events = await events_of(mind, (PROMPT, ChatMessage("user", event.text)))
+    assert sound_of(events) or any(isinstance(found, ToolCall) for found in events)
+    await mind.aclose()
