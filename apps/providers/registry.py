@@ -24,6 +24,7 @@ from apps.providers import (
     openai_tts,
     openrouter,
     playht,
+    rime,
     scripted,
     together,
     vendors,
@@ -58,6 +59,7 @@ PROVIDERS: Mapping[tuple[Kind, str], Declaration] = _by_slot(
         *aws_tts.DECLARATIONS,
         *google_tts.DECLARATIONS,
         *playht.DECLARATIONS,
+        *rime.DECLARATIONS,
         *vendors.DECLARATIONS,
         *scripted.DECLARATIONS,
     )

@@ -22,17 +22,6 @@ _SAMPLING = (
     Option("base_url", "string", "The endpoint of an OpenAI-compatible server."),
     Option("extra", "object", "Passed to the vendor as it stands."),
 )
-_SPEECH = (
-    Option("speed", "string", "Pace, in the vendor's own words or numbers.", numeric=True),
-    Option("emotion", "array", "Emotions, each name[:level]."),
-    Option("stability", "number", "Steadiness of the voice.", minimum=0, maximum=1),
-    Option("similarity_boost", "number", "Closeness to the original voice.", minimum=0, maximum=1),
-    Option("style", "number", "Exaggeration of style.", minimum=0, maximum=1),
-    Option("use_speaker_boost", "boolean", "Boost closeness to the speaker."),
-    Option("text_filter", "object", "What not to read aloud."),
-    Option("sample_rate", "integer", "Sample rate in Hz.", minimum=8000),
-    Option("output_format", "string", "The vendor's audio format."),
-)
 
 
 # For choosing from; another name is passed on, with a warning. Sources, read in November 2026:
@@ -60,8 +49,7 @@ def _declare(kind: Kind, name: str, title: str) -> Declaration:
         models=_MODELS.get((kind, name), ()),
         open_models=True,
         default_model=_DEFAULT_MODELS.get((kind, name), ""),
-        open_voices=kind == "tts",
-        options={"llm": _SAMPLING, "tts": _SPEECH, "stt": ()}[kind],
+        options=_SAMPLING if kind == "llm" else (),
         needs_key=True,
     )
 
@@ -71,5 +59,4 @@ DECLARATIONS = (
     _declare("stt", "assemblyai", "AssemblyAI"),
     _declare("stt", "gladia", "Gladia"),
     _declare("llm", "openai_realtime", "OpenAI Realtime"),
-    _declare("tts", "rime", "Rime"),
 )

@@ -104,7 +104,8 @@ class Subject:
     holds a real key, for the ``live`` run. environment: what the operator must set for the test.
     streams_partials / warms / stops_in_words / times_words: what this vendor's protocol has at all.
     shares_socket: whether an interrupted sentence leaves its connection open. heard_as: the voice
-    and the model that the vendor is asked for with these settings.
+    and the model that the vendor is asked for with these settings. variant: tells two subjects of
+    one provider apart, where some of its models are asked by another protocol.
     """
 
     kind: Kind
@@ -119,10 +120,11 @@ class Subject:
     times_words: bool = False
     shares_socket: bool = False
     heard_as: tuple[str, str] = ("", "")
+    variant: str = ""
 
     @property
     def id(self) -> str:
-        return f"{self.kind}-{self.provider}"
+        return f"{self.kind}-{self.provider}" + (f".{self.variant}" if self.variant else "")
 
     def service(self, url: str, *, key: str = KEY, patience_s: float = 5.0) -> ServiceSettings:
         """Return the adapter's settings against a stand-in at ``url``."""

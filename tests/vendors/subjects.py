@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from functools import partial
 
-from tests.vendors import cartesia, deepgram_speak, elevenlabs, subjects_over_http
+from tests.vendors import cartesia, deepgram_speak, elevenlabs, rime, subjects_over_http
 from tests.vendors import openai_chat as chat
 from tests.vendors.anthropic import AnthropicStandIn
 from tests.vendors.kinds import Subject
@@ -45,6 +45,31 @@ VOICES: tuple[Subject, ...] = (
         stops_in_words=True,
         shares_socket=True,
         heard_as=(deepgram_speak.VOICE, deepgram_speak.VOICE),
+    ),
+    Subject(
+        "tts",
+        "rime",
+        rime.RimeStandIn,
+        settings={
+            "model": "coda",
+            "voice": rime.VOICE,
+            "language": "en-US",
+            "options": {"speed": 1.25},
+        },
+        key_name="RIME_API_KEY",
+        stops_in_words=True,
+        times_words=True,
+        shares_socket=True,
+        heard_as=(rime.VOICE, ""),  # on its socket the model is the host's
+    ),
+    Subject(
+        "tts",
+        "rime",
+        rime.RimeStandIn,
+        settings={"model": "mistv2", "voice": "eva", "options": {"speed": 1.25}},
+        key_name="RIME_API_KEY",
+        heard_as=("eva", "mistv2"),
+        variant="mistv2",
     ),
     *subjects_over_http.VOICES,
 )
