@@ -29,9 +29,9 @@ from apps.providers import (
     openai_tts,
     openrouter,
     playht,
+    rime,
     scripted,
     together,
-    vendors,
 )
 from apps.providers.base import Declaration, Kind
 
@@ -68,7 +68,7 @@ PROVIDERS: Mapping[tuple[Kind, str], Declaration] = _by_slot(
         *aws_tts.DECLARATIONS,
         *google_tts.DECLARATIONS,
         *playht.DECLARATIONS,
-        *vendors.DECLARATIONS,
+        *rime.DECLARATIONS,
         *scripted.DECLARATIONS,
     )
 )

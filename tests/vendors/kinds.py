@@ -102,12 +102,12 @@ class EarsStandIn(StandIn):
 class Subject:
     """An adapter and its stand-in.
 
-    settings: what a config would say (model, voice, language, options). variant: where one provider
-    is tried in several ways. key_name: the variable that
+    settings: what a config would say (model, voice, language, options). key_name: the variable that
     holds a real key, for the ``live`` run. environment: what the operator must set for the test.
     streams_partials / warms / stops_in_words / times_words: what this vendor's protocol has at all.
     shares_socket: whether an interrupted sentence leaves its connection open. heard_as: the voice
-    and the model that the vendor is asked for with these settings.
+    and the model that the vendor is asked for with these settings. variant: tells two subjects of
+    one provider apart, where some of its models are asked by another protocol.
     """
 
     kind: Kind

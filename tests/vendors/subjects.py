@@ -8,6 +8,7 @@ from tests.vendors import (
     cartesia,
     deepgram_speak,
     elevenlabs,
+    rime,
     subjects_of_ears,
     subjects_over_http,
 )
@@ -52,6 +53,31 @@ VOICES: tuple[Subject, ...] = (
         stops_in_words=True,
         shares_socket=True,
         heard_as=(deepgram_speak.VOICE, deepgram_speak.VOICE),
+    ),
+    Subject(
+        "tts",
+        "rime",
+        rime.RimeStandIn,
+        settings={
+            "model": "coda",
+            "voice": rime.VOICE,
+            "language": "en-US",
+            "options": {"speed": 1.25},
+        },
+        key_name="RIME_API_KEY",
+        stops_in_words=True,
+        times_words=True,
+        shares_socket=True,
+        heard_as=(rime.VOICE, ""),  # on its socket the model is the host's
+    ),
+    Subject(
+        "tts",
+        "rime",
+        rime.RimeStandIn,
+        settings={"model": "mistv2", "voice": "eva", "options": {"speed": 1.25}},
+        key_name="RIME_API_KEY",
+        heard_as=("eva", "mistv2"),
+        variant="mistv2",
     ),
     *subjects_over_http.VOICES,
 )
