@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Sequence
 from importlib.util import find_spec
 from typing import Any
@@ -13,7 +14,7 @@ from django.core.checks import CheckMessage, Error, Tags, Warning, register
 from django.core.exceptions import ImproperlyConfigured
 
 from apps.core.limits import limit_read
-from apps.providers import prices, registry
+from apps.providers import guard, prices, registry
 
 NEW_KEY = (
     'python -c "from cryptography.fernet import Fernet; print(Fernet.generate_key().decode())"'
@@ -102,6 +103,30 @@ def provider_api_urls_are_origins(app_configs: Any, **kwargs: Any) -> Sequence[C
         for name, value in settings.PROVIDER_API_URLS.items()
         if name not in known or not _is_http(value)
     ]
+
+
+@register(Tags.security)
+def private_addresses_are_networks(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    text = os.environ.get(guard.ALLOWED, "")
+    try:
+        guard.networks_read(text)
+    except ValueError as exc:
+        return [
+            Error(
+                f"{guard.ALLOWED}: {exc}; no private address is allowed.",
+                hint="Addresses and networks, separated by commas: 127.0.0.1, 10.2.0.0/16; or all.",
+                id="botsconfig.E009",
+            )
+        ]
+    if text.strip().lower() == "all" and not settings.DEBUG:
+        return [
+            Warning(
+                f"{guard.ALLOWED} is all: whoever may change a bot reaches this server's network.",
+                hint="Name the networks where tools are answered.",
+                id="botsconfig.W002",
+            )
+        ]
+    return []
 
 
 def _is_http(value: str) -> bool:

@@ -337,5 +337,9 @@ LOGGING = {
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": LOG_LEVEL},
     # Django's own handlers would print every record a second time.
-    "loggers": {"django": {"handlers": [], "level": LOG_LEVEL, "propagate": True}},
+    "loggers": {
+        "django": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
+        # These tell URLs with their queries, headers and payloads, some of them at INFO.
+        **{name: {"level": "WARNING"} for name in ("httpx", "httpcore", "websockets")},
+    },
 }

@@ -14,6 +14,7 @@ from apps.accounts.audit import Actor
 from apps.accounts.models import Account
 from apps.accounts.scopes import ADMIN
 from apps.accounts.services import account_create, api_key_create
+from apps.bots import speech
 from apps.bots.document import draft_read
 from apps.bots.models import TwilioConfig
 from apps.bots.services import config_create
@@ -49,8 +50,9 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
 
 
 @pytest.fixture(autouse=True)
-def _tasks_run_at_once(settings: Settings) -> None:
+def _tasks_run_at_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.TASKS = {"default": {"BACKEND": "django_tasks.backends.immediate.ImmediateBackend"}}
+    monkeypatch.setattr(speech, "RETRY_AFTER_S", ())
 
 
 @pytest.fixture

@@ -5,7 +5,10 @@ DATABASE_URL and REDIS_URL pass through, so the same suite runs on PostgreSQL an
 
 from __future__ import annotations
 
+import json
 import os
+
+from apps.providers.registry import PROVIDERS
 
 os.environ["ENV_FILE"] = os.devnull
 os.environ["SECRET_KEY"] = "only-for-tests-" + "x" * 40
@@ -16,4 +19,7 @@ os.environ["ENABLE_TEST_PROVIDERS"] = "1"
 os.environ["DEBUG"] = "0"
 # All tests come from one address, and some send a thousand requests; tests of limits set their own.
 os.environ["RATE_LIMIT"] = os.environ["AUTH_FAILURE_LIMIT"] = "0"
+# No test reaches a vendor: those that need one serve a stand-in, for the others nobody is at home.
+NOWHERE = "http://127.0.0.1:9"
+os.environ["PROVIDER_API_URLS"] = json.dumps({name: NOWHERE for _, name in PROVIDERS})
 os.environ.setdefault("DATABASE_URL", "")

@@ -26,10 +26,12 @@ from tests.support.openapi import Operation, examples, operations
 
 @dataclass(frozen=True, slots=True)
 class Thing:
-    """Something of an account. parameters: of its path. marks: what lists show of it."""
+    """Something of an account. parameters: of its path. marks: what lists show of it. home: where
+    it is read, if that is not what the path of an action begins with."""
 
     parameters: dict[str, str]
     marks: tuple[str, ...] = field(default=())
+    home: str = ""
 
 
 def a_config(account: Account) -> Thing:
@@ -54,6 +56,16 @@ def a_version(account: Account) -> Thing:
     return Thing({"id": str(config.id), "number": str(draft.number)})
 
 
+def a_tool(account: Account) -> Thing:
+    llm = {"prompt": "You are a stranger's.", "tools": [{"name": "book"}]}
+    # Nobody is asked: no request leaves for a private address.
+    tools = {"book": {"url": "http://127.0.0.1:9/book"}}
+    draft = draft_read({"config": {"llm": llm}, "webhook_tools": tools})
+    config = config_create(account=account, draft=draft, actor=Actor())
+    path = f"/twilio-config/{config.id}"
+    return Thing({"id": str(config.id), "name": "book"}, home=path)
+
+
 def a_key(account: Account) -> Thing:
     key, _ = api_key_create(account=account, name="Key of a stranger", actor=Actor())
     return Thing({"id": str(key.id)}, marks=(str(key.id), key.name))
@@ -76,6 +88,7 @@ MAKERS: dict[str, Callable[[Account], Thing]] = {
     "/twilio-config/{id}": a_config,
     "/twilio-config/{id}/render": a_config,
     "/twilio-config/{id}/rotate-token": a_config,
+    "/twilio-config/{id}/tools/{name}/test": a_tool,
     "/twilio-config/{id}/versions": a_config,
     "/twilio-config/{id}/versions/{number}": a_version,
     "/twilio-config/{id}/versions/{number}/publish": a_version,
@@ -126,7 +139,8 @@ def test_a_strangers_thing_does_not_exist(
     made = _made(operation, stranger)
     path = operation.path.format_map(made.parameters)
     # An action is done to a thing; the thing is what can be read.
-    home = operation.path[: operation.path.rindex("}") + 1].format_map(made.parameters)
+    begun = operation.path[: operation.path.rindex("}") + 1].format_map(made.parameters)
+    home = made.home or begun
     theirs = api_for(stranger)
     before = _read(theirs, home)
     assert before[0] == 200

@@ -90,11 +90,11 @@ class RenderedSlotSerializer(serializers.Serializer[Any]):
 
 
 class RenderedProvidersSerializer(serializers.Serializer[Any]):
-    """The three providers of a call."""
+    """The providers of a call. A model that hears and speaks itself stands alone."""
 
     llm = RenderedSlotSerializer()
-    tts = RenderedSlotSerializer()
-    stt = RenderedSlotSerializer()
+    tts = RenderedSlotSerializer(required=False)
+    stt = RenderedSlotSerializer(required=False)
 
 
 class RenderedVariableSerializer(serializers.Serializer[Any]):
@@ -197,6 +197,50 @@ class ProvidersSerializer(serializers.Serializer[Any]):
     """The catalogue."""
 
     results = ProviderSerializer(many=True)
+
+
+class ToolActionSerializer(serializers.Serializer[Any]):
+    """An action of a stream, and what would become of it in a call."""
+
+    service = serializers.CharField(allow_blank=True)
+    action = serializers.CharField(allow_blank=True)
+    done = serializers.BooleanField()
+    why = serializers.CharField(allow_blank=True, help_text="Why it was skipped.")
+
+
+@extend_schema_field({"type": "object", "additionalProperties": {}})
+class ToolRequestBodyField(serializers.JSONField):
+    """What a webhook is sent; null for a GET, whose URL carries it."""
+
+
+class ToolAskedSerializer(serializers.Serializer[Any]):
+    """What the webhook was asked. Values of custom headers are masked."""
+
+    method = serializers.CharField()
+    url = serializers.CharField()
+    headers = serializers.DictField(child=serializers.CharField(allow_blank=True))
+    body = ToolRequestBodyField(allow_null=True)
+
+
+class ToolAnsweredSerializer(serializers.Serializer[Any]):
+    """What the webhook answered, after redirects."""
+
+    status = serializers.IntegerField()
+    headers = serializers.DictField(child=serializers.CharField(allow_blank=True))
+    redirects = serializers.IntegerField(help_text="How often it sent us on.")
+    body = serializers.CharField(allow_blank=True, help_text="Cut, and saying so, if it is long.")
+    actions = ToolActionSerializer(many=True, help_text="Of a webhook that streams.")
+
+
+class ToolTrialOutcomeSerializer(serializers.Serializer[Any]):
+    """What became of asking a tool's webhook."""
+
+    request = ToolAskedSerializer()
+    response = ToolAnsweredSerializer(allow_null=True)
+    result = serializers.CharField(help_text="What a model would be told.")
+    duration_ms = serializers.IntegerField()
+    ok = serializers.BooleanField()
+    error = serializers.CharField(allow_blank=True, help_text="What went wrong, for people.")
 
 
 class DailyBotsOptionSerializer(serializers.Serializer[Any]):

@@ -44,7 +44,7 @@ _MEMBERS: Mapping[Kind, frozenset[str]] = {
     "stt": frozenset({"model", "language"}),
 }
 _TURNS = frozenset({"confidence", "start_secs", "stop_secs", "min_volume"})
-_OUR_TURNS = ("interruptible", "idle_secs", "patience_secs")
+_OUR_TURNS = ("interruptible", "idle_secs", "patience_secs", "filler_secs")
 
 Body = Mapping[str, Any]
 # Options by slot, and for each where in the body it stood.
@@ -58,7 +58,7 @@ def is_dailybots(body: Body) -> bool:
 
 # Members that both forms have; and those of the native config that only ours has.
 SHARED = ("max_duration", "webhook_tools", "name", "metadata")
-OURS = ("greeting", "lines", "variables", "turns")
+OURS = ("greeting", "lines", "variables", "transfers", "turns")
 
 
 @dataclass(slots=True)
@@ -107,10 +107,11 @@ def _ours(native: dict[str, Any], body: Body, before: Mapping[str, Any]) -> None
         if name in before:
             native.setdefault(name, before[name])
     config = native["config"]
-    for name in ("lines", "variables"):
+    for name in ("lines", "variables", "transfers"):
         if (found := given.get(name, before.get(name))) is not None:
             config[name] = found
-    old_turns = {name: before["turns"][name] for name in _OUR_TURNS} if before else {}
+    turns_before = before.get("turns", {})
+    old_turns = {name: turns_before[name] for name in _OUR_TURNS if name in turns_before}
     config["turns"] = {**old_turns, **_object(given, "turns"), **config["turns"]}
     _greeting(config, given.get("greeting", before.get("greeting")))
 
@@ -150,7 +151,7 @@ def path_of(path: str, body: Body) -> str:
     if path.startswith("config.turns."):
         ours = path.rpartition(".")[2] in _OUR_TURNS
         return path.replace("config.turns.", "botsconfig.turns." if ours else "config.vad.params.")
-    for name in ("greeting", "lines", "variables"):
+    for name in ("greeting", "lines", "variables", "transfers"):
         if path.startswith(f"config.{name}"):
             return path.replace("config.", "botsconfig.", 1)
     return path
@@ -303,16 +304,24 @@ def _list(value: Any, path: str) -> list[Any]:
 def _messages(value: Any) -> dict[str, Any]:
     if value is None:
         return {}
-    messages = [
-        {"role": _role(message, path), "content": _content(message, path)}
-        for path, message in _objects(_list(value, _MESSAGES), _MESSAGES)
-    ]
+    messages = messages_read(value)
     if not messages:
         return {}
     first = messages.pop(0)
     if first["role"] == "assistant":
         raise _refuse(f"{_MESSAGES}.0.role", "The first message is the prompt: system or user.")
     return {"prompt": first["content"], "messages": messages}
+
+
+def messages_read(value: Any) -> list[dict[str, str]]:
+    """Return messages of any vendor's form as ``{"role", "content"}``.
+
+    Raises serializers.ValidationError, by path in ``config.llm.initial_messages``.
+    """
+    return [
+        {"role": _role(message, path), "content": _content(message, path)}
+        for path, message in _objects(_list(value, _MESSAGES), _MESSAGES)
+    ]
 
 
 def _objects(values: list[Any], path: str) -> Iterator[tuple[str, Mapping[str, Any]]]:

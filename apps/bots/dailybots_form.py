@@ -67,9 +67,17 @@ def _slot(slot: str, document: Document) -> dict[str, Any]:
 
 def _mind(llm: Mapping[str, Any]) -> dict[str, Any]:
     prompt = {"role": "system", "content": llm["prompt"]}
-    tools = [{"type": "function", "function": dict(tool)} for tool in llm["tools"]]
+    tools = [_tool(tool, llm["provider"]) for tool in llm["tools"]]
     found: dict[str, Any] = {"initial_messages": [prompt, *llm["messages"]]}
     return {**found, "tools": tools} if tools else found
+
+
+def _tool(tool: Mapping[str, Any], provider: str) -> dict[str, Any]:
+    """Write a tool as the provider's own API has it, which is what their form asks for."""
+    if provider != "anthropic":
+        return {"type": "function", "function": dict(tool)}
+    written = {name: value for name, value in tool.items() if name != "parameters"}
+    return {**written, "input_schema": tool["parameters"]}
 
 
 def _ours(document: Document) -> dict[str, Any]:
@@ -82,6 +90,7 @@ def _ours(document: Document) -> dict[str, Any]:
         "greeting": document["greeting"] if document["greeting"]["mode"] == "text" else None,
         "lines": document["lines"],
         "variables": document.get("variables"),
+        "transfers": document.get("transfers"),
         "turns": turns,
     }
     return {name: found[name] for name in OURS if found[name]}

@@ -5,7 +5,8 @@ A body is native or Daily Bots'; both become one document, which is what the gat
 ``{"name", "metadata", "llm": {"provider", "model", "prompt", "messages", "tools", "options"},
 "tts": {"provider", "model", "voice", "language", "options"}, "stt": {"provider", "model",
 "language", "options"}, "turns", "greeting": {"mode", "text"}, "lines", "variables": {name: {"type",
-"default", "description"}}, "webhook_tools", "max_duration"}``
+"default", "description"}}, "transfers": {name: {"to", "description"}}, "webhook_tools",
+"max_duration"}``. Members that came later are missing from older documents.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from apps.bots import dailybots
 from apps.bots.models import TwilioConfigVersion
 from apps.bots.serializers import TwilioConfigBodySerializer
 from apps.bots.slots import kinds_used, slot_warnings
+from apps.bots.tools import tool_warnings
 from apps.bots.variables import BUILT_IN, used_in
 from apps.core.errors import fields_flatten
 from apps.providers.base import Kind
@@ -156,6 +158,7 @@ def _document(checked: Body) -> Document:
         "greeting": dict(config["greeting"]),
         "lines": dict(config["lines"]),
         "variables": {name: dict(found) for name, found in config["variables"].items()},
+        "transfers": {name: dict(found) for name, found in config["transfers"].items()},
         "webhook_tools": {
             name: {key: value for key, value in tool.items() if key != "custom_headers"}
             for name, tool in checked["webhook_tools"].items()
@@ -181,8 +184,9 @@ def native_of(document: Document) -> dict[str, Any]:
     if not document["llm"]["messages"]:
         del config["llm"]["messages"]
     config |= {name: dict(document[name]) for name in ("turns", "greeting", "lines")}
-    if document.get("variables"):
-        config["variables"] = dict(document["variables"])
+    for name in ("variables", "transfers"):
+        if document.get(name):
+            config[name] = dict(document[name])
     return {
         "name": document["name"],
         "config": config,
@@ -266,6 +270,7 @@ def document_warnings(document: Document) -> Iterator[str]:
     for slot in kinds_used(document):
         for member, warning in slot_warnings(slot, document[slot]):
             yield f"config.{slot}.{member}: {warning}"
+    yield from tool_warnings(document)
     undeclared = used_in(document) - {*(document.get("variables") or {}), *BUILT_IN}
     if undeclared:
         names = ", ".join(sorted(undeclared))

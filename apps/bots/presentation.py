@@ -129,7 +129,7 @@ def _provider(found: Declaration, has_key: bool) -> dict[str, Any]:
             "properties": {option.name: option.schema() for option in found.options},
             "additionalProperties": False,
         },
-        "needs_key": found.needs_key,
+        "needs_key": found.needs_key and not found.key_optional,
         "has_key": has_key,
         "available": not missing,
         "missing": missing,

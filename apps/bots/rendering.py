@@ -100,7 +100,8 @@ def _key(kind: Kind, version: TwilioConfigVersion, account_keys: set[str]) -> st
     if name in account_keys:
         return "account"
     found = declaration(kind, name)
-    return "missing" if found is not None and found.needs_key else "not needed"
+    needed = found is not None and found.needs_key and not found.key_optional
+    return "missing" if needed else "not needed"
 
 
 def _warnings(

@@ -28,10 +28,12 @@ from apps.bots.answers import (
 from apps.bots.filters import LONGEST, METADATA_KEYS, ORDERS
 from apps.bots.serializers import (
     NUMBER,
+    TRANSFERS,
     VARIABLES,
     RotateSerializer,
     TwilioConfigBodySerializer,
 )
+from apps.bots.tools import TRANSFER_NAME
 from apps.bots.variables import NAME, RESERVED
 from apps.core.schema import ErrorSerializer
 from apps.providers.registry import PROVIDERS as CATALOGUE
@@ -48,6 +50,19 @@ class VariablesExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-un
         )
         names = {"pattern": f"^(?!(?:{'|'.join(sorted(RESERVED))})$){NAME}$"}
         return {**found, "propertyNames": names, "maxProperties": VARIABLES}
+
+
+class TransfersExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-untyped-call]
+    """Says what names targets may have, and how many there may be."""
+
+    target_class = "apps.bots.serializers.TransfersField"
+
+    def map_serializer_field(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
+        found: dict[str, Any] = auto_schema._map_serializer_field(
+            self.target, direction, bypass_extensions=True
+        )
+        names = {"pattern": f"^{TRANSFER_NAME}$"}
+        return {**found, "propertyNames": names, "maxProperties": TRANSFERS}
 
 
 class SlotExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
@@ -177,7 +192,8 @@ MEANINGS = {
 }
 
 
-def _errors(*codes: int) -> dict[int, Any]:
+def errors_said(*codes: int) -> dict[int, Any]:
+    """Describe the errors of these codes."""
     return {
         code: OpenApiResponse(
             ErrorSerializer,
@@ -257,7 +273,7 @@ CONFIGS = extend_schema_view(
         summary="List bots",
         tags=_TAG,
         parameters=_FILTERS,
-        responses={200: TwilioConfigSerializer(many=True), **_errors(400, 401, 403)},
+        responses={200: TwilioConfigSerializer(many=True), **errors_said(400, 401, 403)},
         examples=[OpenApiExample("Front desk", value=ANSWER, response_only=True)],
     ),
     create=extend_schema(
@@ -265,7 +281,7 @@ CONFIGS = extend_schema_view(
         summary="Create a bot; the answer has its TwiML",
         tags=_TAG,
         request=_body(),
-        responses={201: _config("Created."), **_errors(400, 401, 403, 413, 415)},
+        responses={201: _config("Created."), **errors_said(400, 401, 403, 413, 415)},
         parameters=[_DRAFT, _ETAG],
         examples=_BODIES,
     ),
@@ -273,7 +289,7 @@ CONFIGS = extend_schema_view(
         operation_id="twilio_config_get",
         summary="Read a bot",
         tags=_TAG,
-        responses={200: _config("The bot."), **_errors(400, 401, 403, 404)},
+        responses={200: _config("The bot."), **errors_said(400, 401, 403, 404)},
         parameters=[_DRAFT, _ETAG],
     ),
     update=extend_schema(
@@ -281,7 +297,7 @@ CONFIGS = extend_schema_view(
         summary="Replace a bot's content, as a new version",
         tags=_TAG,
         request=_body(),
-        responses={200: _config("Replaced."), **_errors(400, 401, 403, 404, 412, 413, 415)},
+        responses={200: _config("Replaced."), **errors_said(400, 401, 403, 404, 412, 413, 415)},
         parameters=[_DRAFT, _IF_MATCH, _ETAG],
         examples=_BODIES,
     ),
@@ -295,7 +311,7 @@ CONFIGS = extend_schema_view(
             "application/json": TwilioConfigBodySerializer,
             "application/merge-patch+json": TwilioConfigBodySerializer,
         },
-        responses={200: _config("Changed."), **_errors(400, 401, 403, 404, 412, 413, 415)},
+        responses={200: _config("Changed."), **errors_said(400, 401, 403, 404, 412, 413, 415)},
         parameters=[_DRAFT, _IF_MATCH, _ETAG],
         examples=[
             OpenApiExample(
@@ -310,7 +326,7 @@ CONFIGS = extend_schema_view(
         summary="Take a bot out of service",
         description="Live calls go on to their end; its TwiML answers no more.",
         tags=_TAG,
-        responses={204: OpenApiResponse(description="Gone."), **_errors(401, 403, 404, 412)},
+        responses={204: OpenApiResponse(description="Gone."), **errors_said(401, 403, 404, 412)},
         parameters=[_IF_MATCH],
     ),
 )
@@ -330,7 +346,7 @@ VERSIONS = extend_schema_view(
         operation_id="twilio_config_version_list",
         summary="List a bot's versions, newest first",
         tags=["versions"],
-        responses={200: VersionSerializer(many=True), **_errors(400, 401, 403, 404)},
+        responses={200: VersionSerializer(many=True), **errors_said(400, 401, 403, 404)},
         examples=[OpenApiExample("A change of pace", value=_VERSION, response_only=True)],
     ),
     retrieve=extend_schema(
@@ -344,7 +360,7 @@ VERSIONS = extend_schema_view(
                 description="The version.",
                 examples=[OpenApiExample("A version", value={**_VERSION, "content": ANSWER})],
             ),
-            **_errors(401, 403, 404),
+            **errors_said(401, 403, 404),
         },
     ),
 )
@@ -356,7 +372,7 @@ PUBLISH = extend_schema(
     tags=["versions"],
     request=None,
     parameters=[_NUMBER, _IF_MATCH, _ETAG],
-    responses={200: _config("Published."), **_errors(401, 403, 404, 409, 412)},
+    responses={200: _config("Published."), **errors_said(401, 403, 404, 409, 412)},
 )
 RESTORE = extend_schema(
     operation_id="twilio_config_version_restore",
@@ -364,7 +380,7 @@ RESTORE = extend_schema(
     tags=["versions"],
     request=None,
     parameters=[_NUMBER, _IF_MATCH, _ETAG],
-    responses={201: _config("Restored."), **_errors(401, 403, 404, 412)},
+    responses={201: _config("Restored."), **errors_said(401, 403, 404, 412)},
 )
 
 _E164 = {"type": "string", "pattern": f"^(?:{NUMBER})$"}
@@ -408,7 +424,7 @@ RENDER = extend_schema_view(
                 description="What a caller would get.",
                 examples=[OpenApiExample("A guest", value=_RENDERED)],
             ),
-            **_errors(400, 401, 403, 404),
+            **errors_said(400, 401, 403, 404),
         },
     )
 )
@@ -418,7 +434,7 @@ ROTATE = extend_schema_view(
         summary="Give a bot another stream token, and so another TwiML",
         tags=_TAG,
         request=RotateSerializer,
-        responses={200: _config("The bot."), **_errors(400, 401, 403, 404, 413, 415)},
+        responses={200: _config("The bot."), **errors_said(400, 401, 403, 404, 413, 415)},
         examples=[OpenApiExample("At once", value={"grace_seconds": 0}, request_only=True)],
     )
 )
@@ -435,7 +451,7 @@ PROVIDERS = extend_schema_view(
                 description="The catalogue.",
                 examples=[OpenApiExample("One voice", value={"results": [_PROVIDER]})],
             ),
-            **_errors(400, 401, 403),
+            **errors_said(400, 401, 403),
         },
     )
 )

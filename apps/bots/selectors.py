@@ -20,7 +20,7 @@ from apps.bots.models import SpokenLine, TwilioConfig, TwilioConfigVersion
 from apps.bots.slots import declaration, kinds_used
 from apps.bots.variables import filled, filling_of
 from apps.core.crypto import DecryptionError
-from apps.providers.base import Kind, ServiceSettings
+from apps.providers.base import KINDS, Kind, ServiceSettings
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +28,16 @@ logger = logging.getLogger(__name__)
 def twilio_configs_of(account: Account) -> QuerySet[TwilioConfig]:
     """The account's live bots."""
     return TwilioConfig.objects.filter(account=account, deleted_at=None)
+
+
+def providers_in_use() -> set[tuple[Kind, str]]:
+    """The providers that any account's live bots name, by slot."""
+    live = TwilioConfig.objects.filter(deleted_at=None).order_by()
+    return {
+        (kind, name)
+        for kind in KINDS
+        for name in live.values_list(f"{kind}_provider", flat=True).distinct()
+    }
 
 
 # What a bot is shown by. Everything else, and all other ciphertext, stays in the table.

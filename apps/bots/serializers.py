@@ -13,7 +13,13 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.bots.slots import DEFAULT_PROVIDER, SlotError, slot_read
-from apps.bots.tools import ToolSerializer, WebhookToolSerializer
+from apps.bots.tools import (
+    TRANSFER_CALL,
+    TRANSFER_NAME,
+    ToolSerializer,
+    TransferSerializer,
+    WebhookToolSerializer,
+)
 from apps.bots.variables import NAME, RESERVED, TYPES, value_clean
 from apps.core.parsers import unstorable_refuse
 from apps.core.serializers import (
@@ -37,10 +43,12 @@ TOOLS = 64
 DURATION_ABOVE_S, DURATION_BELOW_S, DURATION_DEFAULT_S = 60, 86_400, 600
 
 VARIABLES = 200
+TRANSFERS = 50
 GRACE_DEFAULT_S, GRACE_LONGEST_S = 24 * 3_600, 30 * 24 * 3_600
 
 _TURNS = asdict(TurnSettings())
 _VARIABLE = re.compile(NAME)
+_TRANSFER = re.compile(TRANSFER_NAME)
 NUMBER = r"\+[1-9][0-9]{1,14}|anonymous|"
 _E164 = "A number in E.164 form, such as +4930123456."
 
@@ -175,6 +183,12 @@ class TurnsSerializer(StrictSerializer):
             "expects more. Only such recognisers wait beyond stop_secs."
         ),
     )
+    filler_secs = NumberField(
+        default=_TURNS["filler_secs"],
+        min_value=0,
+        max_value=10,
+        help_text="Silence, while tools run, after which the bot asks for patience; 0 never does.",
+    )
 
 
 class GreetingSerializer(StrictSerializer):
@@ -196,6 +210,12 @@ class LinesSerializer(StrictSerializer):
 
     apology = TextField(required=False, max_length=LINE_CHARACTERS)
     failure = TextField(required=False, max_length=LINE_CHARACTERS)
+    filler = TextField(
+        required=False,
+        allow_blank=True,
+        max_length=LINE_CHARACTERS,
+        help_text="Said while a tool takes long; empty: nothing is.",
+    )
     idle = TextField(required=False, max_length=LINE_CHARACTERS)
     goodbye = TextField(required=False, max_length=LINE_CHARACTERS)
     time_up = TextField(required=False, max_length=LINE_CHARACTERS)
@@ -241,6 +261,25 @@ class VariablesField(serializers.DictField):
         return super().to_internal_value(data)
 
 
+class TransfersField(serializers.DictField):
+    """Whom callers may be put through to, by the name that the model chooses."""
+
+    child = TransferSerializer()
+
+    def to_internal_value(self, data: Any) -> Any:
+        if isinstance(data, Mapping):
+            wrong = {
+                str(name): ["Up to 64 letters, digits, _ and -."]
+                for name in data
+                if not _TRANSFER.fullmatch(str(name))
+            }
+            if wrong:
+                raise serializers.ValidationError(wrong)
+            if len(data) > TRANSFERS:
+                raise serializers.ValidationError([f"No more than {TRANSFERS}."])
+        return super().to_internal_value(data)
+
+
 class ConfigSerializer(StrictSerializer):
     """What the bot is. Every part but ``llm.prompt`` has a default."""
 
@@ -251,12 +290,22 @@ class ConfigSerializer(StrictSerializer):
     greeting = GreetingSerializer(required=False)
     lines = LinesSerializer(required=False)
     variables = VariablesField(required=False, help_text="What texts may use as {{name}}.")
+    transfers = TransfersField(
+        required=False, help_text="Whom callers may be put through to, by name."
+    )
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):
             parts: dict[str, Any] = {"tts": {}, "stt": {}, "turns": {}, "greeting": {}}
-            data = {**parts, "lines": {}, "variables": {}, **data}
+            data = {**parts, "lines": {}, "variables": {}, "transfers": {}, **data}
         return super().to_internal_value(data)
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        named = {tool["name"] for tool in attrs["llm"]["tools"]}
+        if attrs["transfers"] and TRANSFER_CALL in named:
+            why = f"{TRANSFER_CALL} is built in where config.transfers names somebody."
+            raise serializers.ValidationError({"llm": {"tools": [why]}})
+        return attrs
 
     def to_representation(self, instance: Any) -> Any:
         return instance
@@ -357,3 +406,15 @@ class RotateSerializer(StrictSerializer):
         max_value=GRACE_LONGEST_S,
         help_text="How long the old token still opens streams.",
     )
+
+
+class ToolTrialSerializer(StrictSerializer):
+    """What to try a tool with."""
+
+    arguments = serializers.DictField(
+        help_text="As a model would fill in the tool's parameters; checked against them."
+    )
+
+    def validate_arguments(self, value: dict[str, Any]) -> dict[str, Any]:
+        unstorable_refuse(value)
+        return value

@@ -11,6 +11,7 @@ from apps.bots.viewsets import (
     ProvidersView,
     RenderView,
     RotateTokenView,
+    ToolTrialView,
     TwilioConfigViewSet,
 )
 from apps.core.routing import both
@@ -38,6 +39,7 @@ urlpatterns = [
     *both(f"{_ONE}/versions/<version:number>/restore", _restore, name="version-restore"),
     *both(f"{_ONE}/render", RenderView.as_view(), name="render"),
     *both(f"{_ONE}/rotate-token", RotateTokenView.as_view(), name="rotate-token"),
+    *both(f"{_ONE}/tools/<slug:name>/test", ToolTrialView.as_view(), name="tool-test"),
     *both("providers", ProvidersView.as_view(), name="providers"),
     # Both spellings stand in their documentation.
     *both("v1/twilio-config", _their_many, name="v1-twilio-configs"),

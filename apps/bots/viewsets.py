@@ -11,14 +11,14 @@ from django.http import Http404
 from django.urls import reverse
 from django.utils.http import parse_etags
 from rest_framework import status, viewsets
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.accounts.authentication import account_of, actor_of
 from apps.accounts.credentials import credentials_of
-from apps.bots import schema
+from apps.bots import schema, schema_tools
 from apps.bots.answers import TwilioConfigSerializer
 from apps.bots.document import draft_read
 from apps.bots.filters import ConfigPagination, configs_filtered
@@ -32,7 +32,7 @@ from apps.bots.selectors import (
     version_shown,
     versions_shown,
 )
-from apps.bots.serializers import RenderQuerySerializer, RotateSerializer
+from apps.bots.serializers import RenderQuerySerializer, RotateSerializer, ToolTrialSerializer
 from apps.bots.services import (
     Guard,
     NotADraft,
@@ -46,6 +46,7 @@ from apps.bots.services import (
     config_replace,
     config_token_rotate,
 )
+from apps.bots.tooltrials import UnknownTool, tool_try
 from apps.core.errors import Conflict, PreconditionFailed
 from apps.core.parsers import JsonParser, MergePatchParser, body_of
 from apps.providers.base import KINDS
@@ -158,6 +159,24 @@ class RotateTokenView(ConfigErrors, APIView):
         return config_answer(
             config_token_rotate(write_of(request, id, may_draft=False), grace_s=grace_s)
         )
+
+
+@schema_tools.TRY_TOOL
+class ToolTrialView(ConfigErrors, APIView):
+    """A tool, asked as a call would ask it."""
+
+    required_scopes: ClassVar[Mapping[str, str]] = {"POST": "configs:write"}
+
+    def post(self, request: Request, id: uuid.UUID, name: str) -> Response:
+        config = twilio_config_get(account_of(request), id)
+        form = ToolTrialSerializer(data=request.data)
+        form.is_valid(raise_exception=True)
+        version = version_shown(config, draft=draft_asked(request), whole=True)
+        arguments = form.validated_data["arguments"]
+        try:
+            return Response(tool_try(config, version, name, arguments, actor_of(request)))
+        except UnknownTool as exc:
+            raise NotFound(str(exc)) from None
 
 
 @schema.PROVIDERS

@@ -19,6 +19,9 @@ from apps.cli.lookups import audit, providers
 from apps.cli.options import Root
 from apps.cli.retries import Clock, WallClock
 from apps.cli.session import Session
+from apps.cli.tools import config_test_tool
+
+configs.add_command(config_test_tool)
 
 
 @click.group(cls=Root)

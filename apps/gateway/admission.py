@@ -19,8 +19,8 @@ from apps.calls.ringing import Ringing
 from apps.gateway.stock import stock_clips
 from apps.telephony.signatures import stream_signature_is_valid
 from apps.telephony.streams import Started
+from apps.voice.clips import Clip
 from apps.voice.settings import LineName
-from apps.voice.speaking import Clip
 
 THREADS = 4
 # Spoken lines kept in memory: a sentence is about 25 kB, so this is some 12 MB.

@@ -10,7 +10,9 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 from django.conf import settings
+from django.db import connection
 
+from apps.bots.selectors import providers_in_use
 from apps.gateway.runtime import gateway, gateway_close
 from apps.gateway.stock import stock_clips
 from apps.providers import registry, workers
@@ -57,9 +59,20 @@ def _steady() -> None:
     sys.setswitchinterval(0.0005)
 
 
+def _import_used() -> None:
+    """Import the SDKs of the vendors that bots of this server name, before a caller needs them."""
+    try:
+        registry.import_ahead(providers_in_use())
+    except Exception:  # the first call imports them then
+        logger.exception("Vendors' SDKs were not imported ahead")
+    finally:
+        connection.close()
+
+
 async def _start() -> None:
     gateway()
     await asyncio.to_thread(stock_clips)
+    await asyncio.to_thread(_import_used)
     if not settings.WARM_UP:
         return
     try:

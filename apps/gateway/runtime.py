@@ -19,7 +19,8 @@ from apps.gateway.building import ProviderMissing, Providers, providers_of, sett
 from apps.gateway.line import StreamLine
 from apps.gateway.metrics import CALLS_LIVE, entries_count, lag_measure
 from apps.gateway.session import CallJournal, Session, journal_of
-from apps.gateway.toolbox import CallToolbox
+from apps.gateway.toolbox import toolbox_of
+from apps.gateway.transferring import transferrer_of
 from apps.gateway.unavailable import unavailable
 from apps.gateway.warmth import Prepared, Reception
 from apps.providers import connections
@@ -72,14 +73,22 @@ class Gateway:
         if prepared is None:  # what stands in for them charges nothing
             journal = replace(journal, tariffs=())
         talk = settings_of(admission.document)
+        transferrer = transferrer_of(admission, started)
+        toolbox = toolbox_of(admission, talk.tools, transfers=transferrer is not None)
         conversation = assemble(
             talk,
-            around=Surroundings(self.clock, self.detector, line, journal),
-            services=Services(parts.mind, parts.voice, CallToolbox(talk.tools), given.warmth.ready),
+            around=Surroundings(self.clock, self.detector, line, journal, transferrer),
+            services=Services(parts.mind, parts.voice, toolbox, given.warmth.ready),
             transcriber=parts.ears,
             clips=admitted.clips,
         )
-        session = Session(conversation, line=line, prepared=given, journal=journal)
+        session = Session(
+            conversation,
+            line=line,
+            prepared=given,
+            journal=journal,
+            transferrer=transferrer,
+        )
         session.open(Heard.GIVE_UP if prepared is None else None)
         return session
 

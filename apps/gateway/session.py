@@ -17,12 +17,13 @@ from apps.calls.entries import CallBegan, CallFinished, Happened, TurnTaken
 from apps.calls.journal import JournalWriter
 from apps.calls.models import call_id
 from apps.gateway.line import StreamLine
+from apps.gateway.transferring import TwilioTransferrer
 from apps.gateway.warmth import Prepared
 from apps.telephony.streams import Dtmf, Mark, Media, Message, Started
 from apps.voice.conversation import Conversation
 from apps.voice.hearing import Failed
 from apps.voice.ports import ProviderError, Turn, Used
-from apps.voice.turns import Heard
+from apps.voice.turns import Heard, Phase
 
 logger = logging.getLogger(__name__)
 
@@ -103,11 +104,13 @@ class Session:
         line: StreamLine,
         prepared: Prepared,
         journal: CallJournal,
+        transferrer: TwilioTransferrer | None = None,
     ) -> None:
         self.conversation = conversation
         self.line = line
         self._prepared = prepared
         self._journal = journal
+        self._transferrer = transferrer
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
 
@@ -158,6 +161,9 @@ class Session:
         if self._closed:
             return
         self._closed = True
+        if self.conversation.phase is Phase.TRANSFERRING:
+            # Twilio ends the stream when it has the call, often before it says so to us.
+            reason = "transferred"
         reason = self.line.end_reason or reason
         self.conversation.observe(Heard.GONE)
         self.conversation.parts.playout.close()
@@ -168,6 +174,8 @@ class Session:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.conversation.parts.speaker.aclose()
+        if self._transferrer is not None:
+            await self._transferrer.aclose()
         await self._prepared.aclose()
 
     async def _write(self) -> None:

@@ -11,8 +11,8 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import get_args
 
+from apps.voice.clips import Clip
 from apps.voice.settings import LineName, Lines
-from apps.voice.speaking import Clip
 
 FOLDER = Path(__file__).parent / "stock"
 

@@ -145,6 +145,7 @@ class Declaration:
     factory: ``module:Class``, built with ``ServiceSettings``; empty where no adapter exists yet.
     warm_up: ``module:coroutine`` that loads what all calls share, at the server's start.
     test_only: exists only when test providers are enabled.
+    needs_key: a stored key goes to it. key_optional: without one it is asked all the same.
     closed: for a vendor that has shut its service: what to use instead, as a sentence.
     speaks: a language model that hears and speaks itself; its calls need no other ears and voice.
     billing: what its bill counts. base_url: the vendor's origin. source: the documentation that
@@ -162,6 +163,7 @@ class Declaration:
     open_voices: bool = False
     options: tuple[Option, ...] = ()
     needs_key: bool = False
+    key_optional: bool = False
     extra: str = ""
     modules: tuple[str, ...] = ()
     environment: tuple[str, ...] = ()

@@ -31,20 +31,19 @@ DECLARATIONS = (
         name=_NAME,
         title="Cartesia",
         description="Cartesia's Sonic, streamed over one WebSocket a call, with words' times.",
-        models=("sonic-3.5", "sonic-3", "sonic-2", "sonic-turbo"),
+        models=("sonic-3.5", "sonic-3.6", "sonic-3", "sonic-2", "sonic-turbo"),
         open_models=True,
         voices=(
             Voice("f786b574-daa5-4673-aa0c-cbe3e8534c02", "Katie"),
-            Voice("228fca29-3a0a-435c-8728-5cb483251068", "Kiefer"),
-            Voice("6ccbfb76-1fc6-48f7-b71d-91ac6298247b", "Tessa"),
-            Voice("c961b81c-a935-4c17-bfb3-ba2239de8c2f", "Kyle"),
+            Voice("9626c31c-bec5-4cca-baa8-f8ba9e84c8bc", "Jacqueline"),
         ),
         open_voices=True,
         options=(
             Option(
                 "speed",
                 "string",
-                "Pace: slowest, slow, normal, fast or fastest, or a number from -1 to 1.",
+                "Pace: slowest, slow, normal, fast or fastest. Or a number: for sonic-3 and later "
+                "a factor, 0.6 to 1.5, where 1 is normal; for older models -1 to 1, where 0 is.",
                 numeric=True,
             ),
             Option(
@@ -66,7 +65,8 @@ DECLARATIONS = (
         base_url=OWN,
         source=(
             "docs.cartesia.ai (WebSocket reference 2026-03-01, contexts, flushing, volume-speed-"
-            "emotion), Cartesia's Python SDK 4.0; read on 26 November 2026"
+            "emotion), Cartesia's Python SDK 4.0, LiveKit's examples of its voices; read on "
+            "26 November 2026"
         ),
         limits=(
             "Models before sonic-3 know three paces and no emotions.",
@@ -78,8 +78,6 @@ DECLARATIONS = (
 
 # A context ends 1 s after its last sound was sent, which is a while before it is heard of here.
 FRESH_S = 0.6
-# A word that ends this much before its context's sound so far counts from its own sentence.
-_SLACK_MS = 200.0
 
 _PACES: Mapping[str, float] = {
     "slowest": -1.0,
@@ -246,16 +244,27 @@ def _request(settings: ServiceSettings) -> dict[str, Any]:
 
 def _controls(model: str, options: Mapping[str, Any]) -> dict[str, Any]:
     """Say pace and emotion in the words that the model understands."""
-    pace = _pace(str(options.get("speed", "")))
+    speed = str(options.get("speed", ""))
+    pace = _pace(speed)
     if model == "sonic" or model.startswith(_BEFORE_3):
         return {} if abs(pace) < 0.25 else {"speed": "slow" if pace < 0 else "fast"}
     controls: dict[str, Any] = {}
-    if pace:
-        controls["speed"] = round(1 + pace * (0.5 if pace > 0 else 0.4), 3)
+    factor = _factor(speed) or round(1 + pace * (0.5 if pace > 0 else 0.4), 3)
+    if factor != 1:
+        controls["speed"] = factor
     if emotions := options.get("emotion"):
         name = emotions[0].partition(":")[0].strip().lower()
         controls["emotion"] = _EMOTIONS.get(name, name)
     return {"generation_config": controls} if controls else {}
+
+
+def _factor(text: str) -> float | None:
+    """Read a number of the newer models' own scale; below it, it is one of the older scale."""
+    try:
+        number = float(text)
+    except ValueError:
+        return None
+    return min(1.5, number) if number >= 0.6 else None
 
 
 def _pace(text: str) -> float:

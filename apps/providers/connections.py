@@ -14,6 +14,7 @@ import logging
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, MutableMapping
 from contextlib import asynccontextmanager
+from http.cookiejar import DefaultCookiePolicy
 from types import ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -91,9 +92,13 @@ def _client(guarded: bool) -> httpx.AsyncClient:
         transport = GuardedTransport(limits=limits, verify=tls())
     else:
         transport = httpx.AsyncHTTPTransport(limits=limits, verify=tls())
-    return httpx.AsyncClient(
+    client = httpx.AsyncClient(
         transport=transport, timeout=httpx.Timeout(None, connect=CONNECT_S), trust_env=False
     )
+    # The client is everybody's: a cookie that one account's request brings is not sent with
+    # another's, nor kept.
+    client.cookies.jar.set_policy(DefaultCookiePolicy(allowed_domains=[]))
+    return client
 
 
 def at_close(closer: Callable[[], Awaitable[None]]) -> None:

@@ -22,6 +22,7 @@ DECLARATIONS = (
             top_k="An extension that vLLM and llama.cpp know.", enable_prompt_caching=NO_EFFECT
         ),
         needs_key=True,
+        key_optional=True,
         extra="openai",
         modules=("openai",),
         factory="apps.providers.custom_llm:CustomModel",

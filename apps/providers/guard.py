@@ -29,6 +29,8 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 # RFC 6052, 2.1: the last 32 bits are an IPv4 address.
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")
+# RFC 4291, 2.4: nothing else is assigned for all. Older forms that hold an IPv4 address are not in.
+_UNICAST = ipaddress.ip_network("2000::/3")
 
 
 class AddressRefused(Exception):
@@ -43,6 +45,8 @@ def is_public(address: Address) -> bool:
             inner = ipaddress.IPv4Address(int(address) & 0xFFFFFFFF)
         if inner is not None:
             return is_public(inner)
+        if address not in _UNICAST:
+            return False
     return address.is_global and not address.is_multicast
 
 
@@ -63,7 +67,7 @@ def _networks(text: str) -> tuple[Network, ...]:
 
 def is_allowed(address: Address) -> bool:
     """Whether a request may go to ``address`` from this server."""
-    allowed = _networks(os.environ.get(ALLOWED, ""))
+    allowed = _networks(os.environ.get("PRIVATE_ADDRESSES", ""))
     return is_public(address) or any(address in network for network in allowed)
 
 

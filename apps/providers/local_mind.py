@@ -25,6 +25,7 @@ from apps.providers.local_tools import (
 )
 from apps.providers.local_words import content
 from apps.voice.ports import ChatMessage, ModelEvent, TextDelta, Tool, ToolCall, Usage
+from apps.voice.toolwords import NOTE
 
 _FITS = 0.34  # of the question; below it, most of what was asked is not in the prompt
 _SHORTEST_PROMPT = 80
@@ -55,6 +56,11 @@ class _Question:
     tool: Tool
     found: dict[str, Any]
     name: str
+
+
+# What is said where a tool's answer is an instruction for a model that can follow one.
+_FAILED = "I'm sorry, that did not work just now. Is there anything else I can do for you?"
+_NO_PERSON = "I'm sorry, that is not possible from here just now. How else can I help you?"
 
 
 class LocalResponder:
@@ -146,6 +152,8 @@ def _argument_name(name: str) -> str:
 def _after_tool(result: ChatMessage, messages: Sequence[ChatMessage]) -> Reply:
     calls = (call for message in reversed(messages) for call in message.tool_calls)
     name = next((call.name for call in calls if call.id == result.tool_call_id), "")
+    if NOTE in result.content:
+        return Reply(_NO_PERSON if is_silent(name) else _FAILED)
     return Reply("" if is_silent(name) else result_spoken(result.content))
 
 

@@ -9,6 +9,7 @@ from typing import Any
 
 from apps.providers.local_words import content, meaning, stem, words
 from apps.voice.ports import Tool
+from apps.voice.toolwords import NOTHING_SAID
 
 _TRANSFER = re.compile(r"transfer|human|escalat|forward|operator|live.?agent|real.?person", re.I)
 _END = re.compile(r"^(?:end_?call|hang_?up|end_?conversation|terminate_?call|goodbye)$", re.I)
@@ -183,6 +184,8 @@ def _text(said: str, name: str, description: str) -> str | None:
 
 def result_spoken(result: str) -> str:
     """Say a tool's result: text as it stands, JSON by its message or by its fields."""
+    if result == NOTHING_SAID:
+        return "That's done."
     try:
         value = json.loads(result)
     except ValueError:

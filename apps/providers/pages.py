@@ -79,7 +79,7 @@ def _index_lines(declarations: Sequence[Declaration]) -> Iterator[str]:
 
 
 def _needs(found: Declaration) -> str:
-    needs = ["a key"] if found.needs_key else []
+    needs = ["a key"] if found.needs_key and not found.key_optional else []
     needs += [f"`[{found.extra}]`"] if found.extra else []
     return ", ".join([*needs, *(f"`{name}`" for name in found.environment)]) or "nothing"
 
@@ -146,9 +146,10 @@ def _key(found: Declaration) -> Iterator[str]:
     if not found.needs_key:
         yield "- Key: none"
         return
+    when = ", if the server asks for one" if found.key_optional else ""
     yield (
-        f'- Key: `PUT /credentials/{found.name}` with `{{"api_key": "…"}}` for the account, or '
-        f'`"api_keys": {{"{found.name}": "…"}}` in a bot'
+        f'- Key{when}: `PUT /credentials/{found.name}` with `{{"api_key": "…"}}` for the account, '
+        f'or `"api_keys": {{"{found.name}": "…"}}` in a bot'
     )
     if found.name in KEY_CHECKS:
         yield f"- Is the key good? `POST /credentials/{found.name}/test`"

@@ -24,13 +24,14 @@ from apps.providers import (
     local,
     mistral,
     openai_chat,
+    openai_realtime,
     openai_stt,
     openai_tts,
     openrouter,
     playht,
+    rime,
     scripted,
     together,
-    vendors,
 )
 from apps.providers.base import Declaration, Kind
 
@@ -58,6 +59,7 @@ PROVIDERS: Mapping[tuple[Kind, str], Declaration] = _by_slot(
         *deepseek.DECLARATIONS,
         *openrouter.DECLARATIONS,
         *custom_llm.DECLARATIONS,
+        *openai_realtime.DECLARATIONS,
         *cartesia.DECLARATIONS,
         *elevenlabs.DECLARATIONS,
         *deepgram_tts.DECLARATIONS,
@@ -66,7 +68,7 @@ PROVIDERS: Mapping[tuple[Kind, str], Declaration] = _by_slot(
         *aws_tts.DECLARATIONS,
         *google_tts.DECLARATIONS,
         *playht.DECLARATIONS,
-        *vendors.DECLARATIONS,
+        *rime.DECLARATIONS,
         *scripted.DECLARATIONS,
     )
 )
@@ -86,6 +88,21 @@ def find(kind: Kind, name: str, *, test_providers: bool) -> Declaration | None:
 def names(kind: Kind, *, test_providers: bool) -> list[str]:
     """List the names that are valid in a slot."""
     return [found.name for found in catalogue(test_providers=test_providers) if found.kind == kind]
+
+
+def import_ahead(used: Iterable[tuple[Kind, str]]) -> None:
+    """Import what the providers that bots of this server name need: it takes up to a second each.
+
+    In a thread, at the server's start; else the first caller would wait for it.
+    """
+    modules = {
+        module
+        for found in filter(None, map(PROVIDERS.get, used))
+        if not found.warm_up and not found.missing()
+        for module in (found.factory.partition(":")[0], *found.modules)
+    }
+    for module in sorted(modules):
+        importlib.import_module(module)
 
 
 async def warm_up() -> None:

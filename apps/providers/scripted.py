@@ -53,6 +53,11 @@ DECLARATIONS = (
             *_FAULT,
             Option("replies", "array", "What the bot says, a text an answer; then it repeats."),
             Option("token_ms", "number", "Delay between two words.", default=0, minimum=0),
+            Option(
+                "tool_calls",
+                "object",
+                'What it calls behind its words, by answer: {"1": [{"name", "arguments"}]}.',
+            ),
         ),
         factory="apps.providers.scripted_services:ScriptedMind",
         test_only=True,

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import functools
-from collections.abc import AsyncGenerator, Callable, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from apps.voice.ports import (
     ProviderError,
     TextDelta,
     Tool,
+    ToolCall,
     TranscriptEvent,
     TranscriptionFailed,
     Usage,
@@ -39,6 +41,7 @@ class Script:
         self._options = settings.options
         self._lines: Sequence[str] = [str(line) for line in settings.options.get(lines) or ()]
         self._requests = 0
+        self._calls: Mapping[str, Any] = settings.options.get("tool_calls") or {}
 
     def number(self, option: str, default: float) -> float:
         return float(self._options.get(option, default))
@@ -52,6 +55,14 @@ class Script:
     def line(self) -> str | None:
         """Return this request's line, or None if there is no script."""
         return self._lines[(self._requests - 1) % len(self._lines)] if self._lines else None
+
+    def calls(self) -> list[ToolCall]:
+        """Return what this request's answer calls. Its ids begin anew each time, as some do."""
+        asked = self._calls.get(str(self._requests), ())
+        return [
+            ToolCall(f"call_{number}", found["name"], found.get("arguments") or {})
+            for number, found in enumerate(asked)
+        ]
 
     async def opening(self, fault: str) -> None:
         """Wait or fail as the script wants before the first answer."""
@@ -138,13 +149,15 @@ class ScriptedMind:
         await self._script.opening(fault)
         text = self._text(fault, messages)
         pause = DRIBBLE_S if fault == "dribble" else self._script.number("token_ms", 0) / 1_000
-        words = text.split(" ")
+        words = text.split(" ") if text else []
         for place, word in enumerate(words):
             if fault == "cut" and place == (len(words) + 1) // 2:
                 raise _ERRORS["cut"]
             yield TextDelta(word if place == 0 else f" {word}")
             if pause:
                 await asyncio.sleep(pause)
+        for call in self._script.calls():
+            yield call
         yield Usage(prompt_tokens=len(messages), completion_tokens=len(words))
 
     async def aclose(self) -> None:

@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.protocol import State
 
 from apps.providers import connections, failures
-from apps.providers.audible import is_silent
+from apps.providers.sound import Sound, speakable
 from apps.voice import g711
 from apps.voice.ports import ProviderError, WordAt
 
@@ -33,8 +33,9 @@ STOP_S = 0.5
 
 
 class Mark(Enum):
-    """What a vendor says of a sentence besides its sound."""
+    """What a vendor says besides sound."""
 
+    READY = "ready"  # a new connection takes sentences from now on; of vendors that greet
     END = "end"
     AGAIN = "again"  # lost before it began, by no fault of anybody's: ask once more
 
@@ -81,11 +82,20 @@ class Dialect(Protocol):
 
 
 class SpeechSocket:
-    """Speaks sentences over one connection. Implements what ``voice.ports`` asks of a voice."""
+    """Speaks sentences over one connection. Implements what ``voice.ports`` asks of a voice.
 
-    def __init__(self, dialect: Dialect, *, patience_s: float) -> None:
+    subprotocol: what is offered in the handshake. greets: whether the vendor speaks first, and
+    nothing is asked of it before its dialect reads ``Mark.READY``.
+    """
+
+    def __init__(
+        self, dialect: Dialect, *, patience_s: float, subprotocol: str = "", greets: bool = False
+    ) -> None:
         self._dialect = dialect
         self._patience_s = patience_s
+        self._greets = greets
+        self._more = {"subprotocols": [subprotocol]} if subprotocol else {}
+        self._greeting = _Greeting()
         self._connection: ClientConnection | None = None
         self._opening = asyncio.Lock()
         self._tasks: set[asyncio.Task[None]] = set()
@@ -97,19 +107,20 @@ class SpeechSocket:
             await self._ready()
 
     async def speak(self, text: str) -> AsyncGenerator[bytes | WordAt, None]:
+        if not (text := speakable(text)):
+            return
         sentence = self._sentence = _Sentence(self._dialect)
-        heard = complete = False
+        sound = Sound(self._dialect.provider)
+        complete = False
         try:
             event = await self._first(sentence, text)
             while event is not Mark.END:
                 if not isinstance(event, bytes | WordAt):
                     raise _error(self._dialect.provider, event)
-                heard = heard or (isinstance(event, bytes) and not is_silent(event))
-                yield event
+                yield sound.take(event) if isinstance(event, bytes) else event
                 event = await sentence.next(self._patience_s)
             complete = True
-            if not heard:
-                raise failures.no_audio(self._dialect.provider)
+            sound.end()
         except TimeoutError:
             self._abandon()
             raise failures.silent(self._dialect.provider) from None
@@ -124,6 +135,7 @@ class SpeechSocket:
     async def aclose(self) -> None:
         """Close the connection and end the tasks. Twice is no harm."""
         self._closed.set()
+        self._greeting.fail(failures.lost(self._dialect.provider))
         if self._sentence is not None:
             self._sentence.put(failures.lost(self._dialect.provider))
         connection, self._connection = self._connection, None
@@ -179,6 +191,7 @@ class SpeechSocket:
         async with self._opening:
             standing = self._connection
             if standing is not None and standing.state is State.OPEN and not self._dialect.worn():
+                await self._greeted()
                 return True
             if self._closed.is_set():
                 raise failures.lost(self._dialect.provider)
@@ -188,15 +201,29 @@ class SpeechSocket:
                 self._spawn(connections.hung_up(standing))
             url, headers = self._dialect.handshake()
             opened = await connections.socket(
-                self._dialect.provider, url, headers, patience_s=self._patience_s
+                self._dialect.provider, url, headers, patience_s=self._patience_s, **self._more
             )
             if self._closed.is_set():  # meanwhile
                 await connections.hung_up(opened)
                 raise failures.lost(self._dialect.provider)
             self._connection = opened
+            self._greeting = _Greeting(given=not self._greets)
             self._dialect.opened()
             self._spawn(self._listen(opened))
+            await self._greeted()
             return False
+
+    async def _greeted(self) -> None:
+        """Wait until the connection takes sentences. Raises ProviderError if it does not."""
+        try:
+            async with asyncio.timeout(self._patience_s):
+                await self._greeting.wait()
+        except TimeoutError:
+            self._abandon()
+            raise failures.silent(self._dialect.provider) from None
+        except ProviderError:
+            self._abandon()
+            raise
 
     async def _listen(self, connection: ClientConnection) -> None:
         """Read what comes until the connection ends; one that ends idle is replaced."""
@@ -209,8 +236,10 @@ class SpeechSocket:
         if connection is not self._connection:
             return
         self._connection = None
-        if self._sentence is not None:
-            error = self._dialect.closed(connection.close_code, connection.close_reason or "")
+        error = self._dialect.closed(connection.close_code, connection.close_reason or "")
+        if not self._greeting.given:
+            self._greeting.fail(error)
+        elif self._sentence is not None:
             self._sentence.put(_Lost(error) if error.reason == "unavailable" else error)
         elif loop.time() - opened > LIVED_S:
             await self.warm()
@@ -224,8 +253,12 @@ class SpeechSocket:
             # Whatever comes next on it cannot be trusted either.
             self._abandon()
             events = (failures.unreadable(self._dialect.provider),)
-        if sentence is not None:
-            for event in events:
+        for event in events:
+            if event is Mark.READY:
+                self._greeting.give()
+            elif not self._greeting.given and isinstance(event, ProviderError):
+                self._greeting.fail(event)
+            elif sentence is not None:
                 sentence.put(event)
 
     def _abandon(self) -> None:
@@ -238,6 +271,34 @@ class SpeechSocket:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+class _Greeting:
+    """Whether a new connection takes sentences yet, or why it never will."""
+
+    __slots__ = ("_decided", "_error", "given")
+
+    def __init__(self, *, given: bool = True) -> None:
+        self.given = given
+        self._error: ProviderError | None = None
+        self._decided = asyncio.Event()
+        if given:
+            self._decided.set()
+
+    def give(self) -> None:
+        self.given = True
+        self._decided.set()
+
+    def fail(self, error: ProviderError) -> None:
+        """Note why there will be none; the first reason counts."""
+        if not self._decided.is_set():
+            self._error = error
+            self._decided.set()
+
+    async def wait(self) -> None:
+        await self._decided.wait()
+        if self._error is not None:
+            raise self._error
 
 
 class _Lost:

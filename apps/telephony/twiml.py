@@ -6,7 +6,7 @@ import functools
 import re
 from collections.abc import Mapping
 
-from twilio.twiml.voice_response import Connect, Stream, VoiceResponse
+from twilio.twiml.voice_response import Connect, Dial, Stream, VoiceResponse
 
 # Twilio's limit on one <Parameter>: name and value together stay below it.
 PARAMETER_CHARACTERS = 500
@@ -61,6 +61,24 @@ def _stream_document(
 def hang_up_document() -> str:
     """End the call."""
     response = VoiceResponse()
+    response.hangup()
+    return str(response)
+
+
+def dial_document(to: str) -> str:
+    """Put the call through. to: a number in E.164 form, or a SIP address.
+
+    Should nobody answer, or hang up again, the caller is told: the call would just end otherwise.
+    """
+    # With answer_on_bridge the caller hears it ring.
+    dial = Dial(answer_on_bridge=True)
+    if to.startswith(("sip:", "sips:")):
+        dial.sip(to)
+    else:
+        dial.number(to)
+    response = VoiceResponse()
+    response.append(dial)
+    response.say("Your call has ended. Goodbye.", language="en-US")
     response.hangup()
     return str(response)
 

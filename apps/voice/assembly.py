@@ -5,25 +5,31 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from apps.voice.clips import Clip, line_clip
 from apps.voice.conversation import Conversation, Parts
 from apps.voice.gate import SpeechGate
 from apps.voice.hearing import Hearing
 from apps.voice.minutes import Minutes
+from apps.voice.patience import Asides
 from apps.voice.playout import Playout
-from apps.voice.ports import ActivityDetector, Clock, Journal, Line, Transcriber
+from apps.voice.ports import ActivityDetector, Clock, Journal, Line, Transcriber, Transferrer
 from apps.voice.production import Services
 from apps.voice.settings import ConversationSettings, LineName
-from apps.voice.speaking import Clip, Speaker
+from apps.voice.speaking import Speaker
 
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a call meets: the process's clock and detector, its own line and journal."""
+    """What a call meets: the process's clock and detector, its own line and journal.
+
+    transferrer: None where calls cannot be put through.
+    """
 
     clock: Clock
     detector: ActivityDetector
     line: Line
     journal: Journal
+    transferrer: Transferrer | None = None
 
 
 def assemble(
@@ -56,12 +62,23 @@ def assemble(
             playout=playout,
             clock=around.clock,
             report=conversation.speaker_reports,
+            asides=_asides(settings, clips),
+            note=minutes.event,
         ),
         playout=playout,
         line=around.line,
         minutes=minutes,
         meter=services.meter,
         clips=clips,
+        transferrer=around.transferrer,
     )
     conversation.parts.speaker.brief(settings.messages)
     return conversation
+
+
+def _asides(settings: ConversationSettings, clips: Mapping[LineName, Clip]) -> Asides:
+    return Asides(
+        filler=line_clip("filler", settings.lines, clips),
+        goodbye=line_clip("goodbye", settings.lines, clips),
+        filler_s=settings.turns.filler_secs,
+    )

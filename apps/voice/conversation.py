@@ -8,16 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
+from apps.voice.clips import Clip
 from apps.voice.hearing import Failed, Hearing, Words
 from apps.voice.history import History
 from apps.voice.meter import Meter
 from apps.voice.minutes import Minutes
 from apps.voice.playout import Playout
-from apps.voice.ports import Clock, Line, ProviderError, Used
+from apps.voice.ports import Clock, Line, ProviderError, Transferrer, Used
 from apps.voice.production import Outcome
 from apps.voice.settings import ConversationSettings, LineName
-from apps.voice.speaking import Clip, Speaker
+from apps.voice.speaking import Speaker
 from apps.voice.stages import Stopwatch
+from apps.voice.toolwords import NOT_TRANSFERRED, STAYS
 from apps.voice.turns import Do, Heard, Phase, advance
 
 # Sounds that say "go on": they do not take the turn from a speaking bot.
@@ -45,6 +47,7 @@ class Parts:
     minutes: Minutes
     meter: Meter
     clips: Mapping[LineName, Clip]
+    transferrer: Transferrer | None = None
 
 
 class Conversation:
@@ -84,11 +87,15 @@ class Conversation:
 
     def speaker_reports(self, outcome: Outcome) -> None:
         """A production has ended."""
-        self.parts.playout.talk.leaves = outcome.leaves
+        talk = self.parts.playout.talk
+        talk.leaves, talk.transfer_to = outcome.leaves, outcome.transfer_to
+        talk.farewell = outcome.farewell
         if outcome.error is not None:
             self._failed(outcome.error, Heard.REPLY_FAILED)
         elif outcome.spoke:
             self.parts.playout.finish()
+        elif outcome.transfer_to:
+            self.observe(Heard.BOT_TRANSFERS)
         else:
             self.observe(Heard.BOT_LEFT if outcome.leaves else Heard.REPLY_EMPTY)
 
@@ -101,11 +108,25 @@ class Conversation:
 
     def playout_ended(self) -> None:
         """Everything the bot had to say was heard."""
-        leaves = self.parts.playout.talk.leaves and self.phase is Phase.SPEAKING
-        self.observe(Heard.BOT_LEFT if leaves else Heard.PLAYBACK_ENDED)
+        talk = self.parts.playout.talk
+        if self.phase is Phase.SPEAKING and talk.transfer_to:
+            self.observe(Heard.BOT_TRANSFERS)
+        elif self.phase is Phase.SPEAKING and talk.leaves:
+            self.observe(Heard.BOT_LEFT)
+        else:
+            self.observe(Heard.PLAYBACK_ENDED)
         # Speech that began while the bot was not to be interrupted has been waiting for its turn.
         if self.phase is Phase.LISTENING and self.parts.hearing.gate.speaking:
             self.observe(Heard.SPEECH_STARTED)
+
+    def transfer_reports(self, worked: bool) -> None:
+        """The call was put through, or could not be."""
+        talk = self.parts.playout.talk
+        if not worked:
+            self.history.tool_answered(talk.farewell, NOT_TRANSFERRED)
+            talk.transfer_to = ""
+        self.parts.minutes.event("call.transferred" if worked else "call.transfer_failed", {})
+        self.observe(Heard.TRANSFERRED if worked else Heard.TRANSFER_FAILED)
 
     def observe(self, heard: Heard) -> None:
         """Take one event through the table and do what it says."""
@@ -137,15 +158,15 @@ class Conversation:
         now = self.clock.now()
         watch = self.parts.minutes.watch or Stopwatch(now)
         watch.stamp("transcription", now)
-        self.parts.speaker.answer(
-            self.history.messages(), watch=watch, keep_tools=self.history.tools_ran
-        )
+        self.parts.speaker.answer(self.history, watch=watch)
 
     def cancel_reply(self) -> None:
         self.parts.speaker.cancel()
 
     def clear_playback(self) -> None:
         self.parts.playout.cut()
+        if farewell := self.parts.playout.talk.farewell:
+            self.history.tool_answered(farewell, STAYS)
         self._keep(interrupted=True)
 
     def keep_turn(self) -> None:
@@ -170,8 +191,18 @@ class Conversation:
         else:
             self.parts.speaker.say(getattr(self.settings.lines, name), source=name)
 
+    def transfer(self) -> None:
+        target = self.parts.playout.talk.transfer_to
+        if self.parts.transferrer is None:
+            self.transfer_reports(worked=False)
+        else:
+            self.parts.minutes.event("call.transferring", {"target": target})
+            self.parts.transferrer.transfer(target, self.transfer_reports)
+
     def hang_up(self) -> None:
-        self.parts.line.hang_up(END_REASONS.get(self.parts.playout.talk.source, "bot_ended"))
+        talk = self.parts.playout.talk
+        reason = "transferred" if talk.transfer_to else END_REASONS.get(talk.source, "bot_ended")
+        self.parts.line.hang_up(reason)
 
     # --- inside ---------------------------------------------------------------------------------
 
@@ -179,6 +210,7 @@ class Conversation:
         if words.text and not self._is_backchannel(words.text):
             self.idle_asked = False
             self.history.caller_said(words.text)
+            self.parts.speaker.tools.move_on()
             self.parts.minutes.caller_said(
                 words.text,
                 ended_at=self.parts.hearing.speech_ended_at(),
@@ -193,9 +225,7 @@ class Conversation:
 
     def _must_open(self) -> bool:
         """Whether the model was to speak first and nobody has been heard yet."""
-        return self.settings.speaks_first and len(self.history.messages()) == len(
-            self.settings.messages
-        )
+        return self.settings.speaks_first and not self.history.begun
 
     def _must_not_interrupt(self) -> bool:
         return self.phase is Phase.SPEAKING and not self.settings.turns.interruptible
@@ -218,7 +248,8 @@ class Conversation:
         if talk.kept or talk.started_at is None:
             return
         talk.kept = True
-        self.history.bot_said(talk.heard(now))
+        before_tools = interrupted and self.parts.speaker.owes
+        self.history.bot_said(talk.heard(now), before_tools=before_tools)
         self.parts.minutes.bot_said(talk, now, interrupted=interrupted)
         self.parts.speaker.follow(self.history.messages())
         if talk.source == "model":
@@ -253,5 +284,6 @@ _ACTIONS: Mapping[Do, Callable[[Conversation], None]] = {
     Do.SAY_GOODBYE: _line("goodbye"),
     Do.SAY_TIME_UP: _line("time_up"),
     Do.SAY_FAILURE: _line("failure"),
+    Do.TRANSFER: Conversation.transfer,
     Do.HANG_UP: Conversation.hang_up,
 }

@@ -84,6 +84,8 @@ class Talk:
     number: int
     source: str = ""  # what made the bot speak
     leaves: bool = False  # the call ends when this has been heard
+    transfer_to: str = ""  # or goes on to this target
+    farewell: str = ""  # the tool call that asked for either
     kept: bool = False  # it stands in the history
     passages: list[Passage] = field(default_factory=list)
     marks: dict[str, float] = field(default_factory=dict)  # sent, not echoed: name -> ms
@@ -236,6 +238,10 @@ class Playout:
         if self.talk.finished or self.waiting or self.talk.started_at is None:
             return None
         return self._plays_until
+
+    def quiet_from(self) -> float:
+        """Return when everything that lies here or is on its way will have been heard."""
+        return self._plays_until + len(self._buffer) / (BYTES_PER_MS * 1_000)
 
     def mark_lost(self) -> bool:
         """Whether the last mark should have come back long ago."""

@@ -364,11 +364,46 @@ class Line(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class ToolTerms:
+    """How a tool is waited for.
+
+    filler: said while it takes long; empty: the platform's own line. acts: it changes something out
+    there, so that its answer counts even if the caller has moved on meanwhile.
+    """
+
+    timeout_s: float = 8.0
+    filler: str = ""
+    acts: bool = True
+
+
+@dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a tool answered, as text for the model. ends_call: hang up when the bot has spoken."""
+    """What a tool answered, as text for the model.
+
+    ends_call: hang up when the bot has spoken. transfer_to: put the call through then, to the
+    target of that name. told: the tool has told the caller itself, so the model need not. outcome
+    and status (of HTTP) are for the journal.
+    """
 
     content: str
     ends_call: bool = False
+    transfer_to: str = ""
+    told: bool = False
+    outcome: str = "ok"
+    status: int = 0
+
+
+class Controls(Protocol):
+    """What a tool may make the bot do while it runs."""
+
+    async def say(self, text: str) -> bool:
+        """Speak, behind what is being said. False: the caller has the turn, so it is not said."""
+
+    def append(self, messages: Sequence[ChatMessage]) -> None:
+        """Add to what the model is told, behind the tool's answer."""
+
+    def set_context(self, messages: Sequence[ChatMessage]) -> None:
+        """Tell the model something else from here on: all that was said before is forgotten."""
 
 
 class Toolbox(Protocol):
@@ -376,8 +411,22 @@ class Toolbox(Protocol):
 
     def tools(self) -> Sequence[Tool]: ...
 
-    async def call(self, call: ToolCall) -> ToolResult:
-        """Run one. Never raises for a tool's fault: the model is told instead."""
+    def terms(self, name: str) -> ToolTerms:
+        """How a tool is waited for; also one that does not exist."""
+
+    async def call(self, call: ToolCall, controls: Controls) -> ToolResult:
+        """Run one. Never raises for a tool's fault: the model is told instead.
+
+        It is cancelled when its time is over, when the caller leaves, and, unless it acts, when the
+        caller moves on.
+        """
+
+
+class Transferrer(Protocol):
+    """Puts the call through to somebody else."""
+
+    def transfer(self, target: str, done: Callable[[bool], None]) -> None:
+        """Begin; returns at once. ``done`` is told on the event loop whether it worked."""
 
 
 # --- the journal --------------------------------------------------------------------------------

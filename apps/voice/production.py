@@ -6,9 +6,12 @@ import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from apps.voice.clips import Clip
+from apps.voice.history import History
 from apps.voice.meter import Meter
+from apps.voice.patience import Aside, Asides, Sentences, fill_silence
 from apps.voice.playout import Playout
 from apps.voice.ports import (
     ChatMessage,
@@ -24,18 +27,18 @@ from apps.voice.ports import (
     Usage,
     WordAt,
 )
-from apps.voice.sentences import SentenceSplitter
+from apps.voice.sentences import SentenceSplitter, sentences_of
 from apps.voice.stages import Stopwatch
+from apps.voice.tooluse import Round, ToolUse
 
 logger = logging.getLogger(__name__)
 
 # Sentences made but not yet voiced. The model waits beyond that; nothing is dropped.
-SENTENCES = 16
+SENTENCES = 64
 # How often the model may use tools before it has to speak.
 TOOL_ROUNDS = 5
-
-KeepTools = Callable[[Sequence[ChatMessage]], None]
-_Sentences = asyncio.Queue[str | None]
+# How many it may call in one answer. Those beyond are not run, nor remembered as called.
+AT_ONCE = 16
 
 
 Ready = Callable[[object], Awaitable[None]]
@@ -61,44 +64,85 @@ class Services:
 
 @dataclass(slots=True)
 class Outcome:
-    """How a production ended. leaves: the model asked to end the call."""
+    """How a production ended.
+
+    spoke: more was said than a request for patience. leaves: the model asked to end the call.
+    transfer_to: it asked to put it through. farewell: the id of the tool call that asked so.
+    """
 
     spoke: bool = False
     leaves: bool = False
+    transfer_to: str = ""
+    farewell: str = ""
     error: ProviderError | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Say:
+    """What every say of a call is made with."""
+
+    services: Services
+    playout: Playout
+    clock: Clock
+    tools: ToolUse
+    asides: Asides
+
+
+@dataclass(slots=True)
+class _Open:
+    """What tools have left open.
+
+    round: of tools at work. before: what was said before tools ran, by their first call. owes:
+    their answers have not been spoken of. wordless: the call is to end, and nothing was said to it.
+    """
+
+    round: Round | None = None
+    before: dict[str, str] = field(default_factory=dict)
+    owes: bool = False
+    wordless: bool = False
 
 
 class Production:
     """Runs once: ``answer`` or ``say``. After ``stop`` nothing of it reaches the playout."""
 
-    def __init__(
-        self, services: Services, playout: Playout, clock: Clock, watch: Stopwatch
-    ) -> None:
-        self._services = services
-        self._playout = playout
-        self._clock = clock
+    def __init__(self, say: Say, watch: Stopwatch) -> None:
+        self._services = say.services
+        self._playout = say.playout
+        self._clock = say.clock
+        self._tools = say.tools
+        self._asides = say.asides
         self.watch = watch
         self._outcome = Outcome()
         self._stopped = False
+        self._open = _Open()
 
     def stop(self) -> None:
         """Cut the way to the playout at once, whatever a provider does with its cancellation.
 
-        One that swallows it and goes on is left at the next thing that it delivers.
+        One that swallows it and goes on is left at the next thing that it delivers. Tools at work
+        go on, see ``tooluse``.
         """
         self._stopped = True
+        if self._open.round is not None:
+            self._tools.abandon(self._open.round)
+            self._open.round = None
 
-    async def answer(self, messages: Sequence[ChatMessage], keep_tools: KeepTools) -> Outcome:
+    @property
+    def owes(self) -> bool:
+        """Whether tools were called whose answers have not been spoken of."""
+        return self._open.owes
+
+    async def answer(self, history: History) -> Outcome:
         """Ask the model and speak what it says, sentence by sentence, while it says it."""
-        sentences: _Sentences = asyncio.Queue(SENTENCES)
-        return await self._guarded(self._think(list(messages), keep_tools, sentences), sentences)
+        sentences: Sentences = asyncio.Queue(SENTENCES)
+        return await self._guarded(self._think(history, sentences), sentences)
 
     async def say(self, text: str) -> Outcome:
         """Speak a text that exists already."""
-        sentences: _Sentences = asyncio.Queue(SENTENCES)
+        sentences: Sentences = asyncio.Queue(SENTENCES)
         return await self._guarded(self._recite(text, sentences), sentences)
 
-    async def _guarded(self, source: Coroutine[None, None, None], sentences: _Sentences) -> Outcome:
+    async def _guarded(self, source: Coroutine[None, None, None], sentences: Sentences) -> Outcome:
         if isinstance(self._services.voice, Flowing):
             self._services.voice.flow()
         try:
@@ -116,42 +160,57 @@ class Production:
         if isinstance(error, ProviderError) and self._outcome.error is None:
             self._outcome.error = error
 
-    async def _recite(self, text: str, sentences: _Sentences) -> None:
-        splitter = SentenceSplitter()
-        for sentence in [*splitter.push(text), *splitter.flush()]:
+    async def _recite(self, text: str, sentences: Sentences) -> None:
+        for sentence in sentences_of(text):
             await sentences.put(sentence)
         await sentences.put(None)
 
-    async def _think(
-        self, messages: list[ChatMessage], keep_tools: KeepTools, sentences: _Sentences
-    ) -> None:
-        said = False
+    async def _think(self, history: History, sentences: Sentences) -> None:
         try:
-            for _ in range(TOOL_ROUNDS):
-                text, calls = await self._ask(messages, sentences)
-                said = said or bool(text)
-                if not calls or self._stopped:
-                    break
-                exchange = await self._use_tools(text, calls)
-                keep_tools(exchange)
-                messages += exchange
-                if self._outcome.leaves and said:
-                    break
+            await self._converse(history, sentences)
         except ProviderError as error:
             self._services.meter.failed(error)
             self._fail(error)  # what was said so far is still worth hearing
         if not self._stopped:  # else nobody takes from the queue any more
             await sentences.put(None)
 
+    async def _converse(self, history: History, sentences: Sentences) -> None:
+        if self._tools.owing:
+            self._open.owes = True
+            await self._patiently(self._tools.catch_up(), sentences)
+        for left in reversed(range(TOOL_ROUNDS + 1)):
+            text, calls = await self._ask(self._told(history), sentences)
+            if not calls or not left or self._stopped:
+                break
+            found = self._tools.start(
+                calls[:AT_ONCE],
+                history=history,
+                speak=lambda words: self._put_through(words, sentences),
+            )
+            self._open.before[found.runs[0].call.id] = text
+            if await self._use_tools(found, sentences, last=left == 1):
+                break
+        if self._open.wordless and (clip := self._farewell()) and not self._stopped:
+            await sentences.put(Aside(clip, answers=True))
+
+    def _told(self, history: History) -> list[ChatMessage]:
+        """Return the history, with what was said before tools ran: it has not been heard yet."""
+        return [
+            replace(message, content=self._open.before[message.tool_calls[0].id])
+            if message.tool_calls and message.tool_calls[0].id in self._open.before
+            else message
+            for message in history.messages()
+        ]
+
     async def _ask(
-        self, messages: Sequence[ChatMessage], sentences: _Sentences
+        self, messages: Sequence[ChatMessage], sentences: Sentences
     ) -> tuple[str, list[ToolCall]]:
         splitter = SentenceSplitter()
         text, spoken = "", False
         calls: list[ToolCall] = []
         await self._services.ready(self._services.mind)
         self._services.meter.asked()
-        reply = self._services.mind.reply(messages, self._services.toolbox.tools())
+        reply = self._services.mind.reply(messages, self._tools.tools())
         async with aclosing(reply) as events:
             async for event in events:
                 if self._stopped:
@@ -181,6 +240,7 @@ class Production:
             self._playout.talk.replied = True
         now = self._clock.now()
         self.watch.stamp("model", now)
+        self._spoken()
         self._playout.extend(delta.text)
         if delta.audio:
             self.watch.stamp("voice", now)
@@ -188,25 +248,76 @@ class Production:
             self._playout.write_own(delta.audio)
             await self._playout.room.wait()
 
-    async def _pass_on(self, found: list[str], sentences: _Sentences) -> None:
+    async def _pass_on(self, found: list[str], sentences: Sentences) -> None:
         for sentence in found:
+            self._spoken()
             self.watch.stamp("sentence", self._clock.now())
             await sentences.put(sentence)
 
-    async def _use_tools(self, text: str, calls: Sequence[ToolCall]) -> list[ChatMessage]:
-        results = await asyncio.gather(*(self._services.toolbox.call(call) for call in calls))
-        self._outcome.leaves |= any(result.ends_call for result in results)
-        answers = [
-            ChatMessage("tool", result.content, tool_call_id=call.id)
-            for call, result in zip(calls, results, strict=True)
-        ]
-        return [ChatMessage("assistant", text, tool_calls=tuple(calls)), *answers]
+    def _spoken(self) -> None:
+        """What tools answered is spoken of from here on."""
+        self._open.owes = self._open.wordless = False
 
-    async def _voice(self, sentences: _Sentences) -> None:
+    async def _use_tools(self, found: Round, sentences: Sentences, *, last: bool) -> bool:
+        """Let tools run, and write down what they answered. Returns whether nothing is left to say.
+
+        A model that ends the call without a word is asked for its goodbye, once.
+        """
+        self._open.round, self._open.owes = found, True
+        await self._patiently(self._tools.settle(found), sentences)
+        if self._stopped:
+            return True
+        self._open.round = None
+        found.close(last=last)
+        self._open.owes = not found.told
+        if (leaving := found.leaving) is None:
+            return found.told
+        asked_before = bool(self._outcome.farewell)
+        self._outcome.farewell, result = leaving
+        self._outcome.leaves, self._outcome.transfer_to = result.ends_call, result.transfer_to
+        spoke = found.said or bool(self._open.before[found.runs[0].call.id])
+        self._open.wordless = not spoke
+        return spoke or asked_before
+
+    async def _patiently(self, work: Coroutine[None, None, None], sentences: Sentences) -> None:
+        """Await tools; ask the caller for patience if they leave a silence."""
+        async with asyncio.TaskGroup() as group:
+            filling = group.create_task(
+                fill_silence(sentences, self._playout, self._clock, self._asides, self._filler)
+            )
+            await work
+            filling.cancel()
+        self.watch.stamp("tools", self._clock.now())
+
+    def _filler(self) -> str:
+        self.watch.stamp("tools", self._clock.now())
+        return self._open.round.filler if self._open.round is not None else ""
+
+    def _farewell(self) -> Clip | None:
+        return self._asides.filler if self._outcome.transfer_to else self._asides.goodbye
+
+    async def _put_through(self, text: str, sentences: Sentences) -> None:
+        """Speak what a tool says."""
+        for sentence in sentences_of(text):
+            await sentences.put(sentence)
+
+    async def _voice(self, sentences: Sentences) -> None:
         while not self._stopped and (sentence := await sentences.get()) is not None:
-            await self._speak(sentence)
+            if isinstance(sentence, str):
+                await self._speak(sentence)
+            elif sentence.clip.audio:
+                self._play(sentence)
+            else:
+                await self._speak(sentence.clip.text, answers=sentence.answers)
+            sentences.task_done()
 
-    async def _speak(self, sentence: str) -> None:
+    def _play(self, aside: Aside) -> None:
+        self._playout.passage(aside.clip.text)
+        self._playout.write(aside.clip.audio)
+        self._playout.end_passage()
+        self._outcome.spoke |= aside.answers
+
+    async def _speak(self, sentence: str, *, answers: bool = True) -> None:
         opened = spoke = False
         await self._services.ready(self._services.voice)
         self._services.meter.spoke(sentence)
@@ -222,7 +333,8 @@ class Production:
                     continue
                 self._services.meter.came(piece)
                 self.watch.stamp("voice", self._clock.now())
-                spoke = self._outcome.spoke = True
+                spoke = True
+                self._outcome.spoke |= answers
                 self._playout.write(piece)
                 await self._playout.room.wait()
         if not spoke:

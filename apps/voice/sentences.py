@@ -24,6 +24,12 @@ def spoken(text: str) -> str:
     return " ".join(_MARKUP.sub("", _LINK.sub(r"\1", text)).split())
 
 
+def sentences_of(text: str) -> list[str]:
+    """Return the sentences of a text that exists already."""
+    splitter = SentenceSplitter()
+    return [*splitter.push(text), *splitter.flush()]
+
+
 class SentenceSplitter:
     """Collects pieces of text and gives back whole sentences, in order, losing nothing."""
 

@@ -17,6 +17,7 @@ class TurnSettings:
     that ends an utterance. start_secs: speech that starts one. idle_secs: silence of both sides
     before the caller is asked whether they are there; 0 never asks. patience_secs: silence that
     ends an utterance when the recogniser, which listens to the words, says that more will come.
+    filler_secs: silence, while tools run, after which the bot asks for patience; 0 never does.
     """
 
     confidence: float = 0.5
@@ -26,6 +27,7 @@ class TurnSettings:
     interruptible: bool = True
     idle_secs: float = 12.0
     patience_secs: float = 1.2
+    filler_secs: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +37,7 @@ class Lines:
     greeting: str = ""
     apology: str = "I'm sorry, I'm having a little trouble. Could you say that again?"
     failure: str = "I'm sorry, something went wrong on our side. Please call again later. Goodbye."
+    filler: str = "One moment, please."
     idle: str = "Are you still there?"
     goodbye: str = "I'll let you go now. Thank you for calling. Goodbye."
     time_up: str = "I'm afraid our time is up. Thank you for calling. Goodbye."
@@ -58,4 +61,4 @@ class ConversationSettings:
     provider_patience_s: float = 2.5
 
 
-LineName = Literal["greeting", "apology", "failure", "idle", "goodbye", "time_up"]
+LineName = Literal["greeting", "apology", "failure", "filler", "idle", "goodbye", "time_up"]

@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable, Coroutine, Sequence
-from dataclasses import dataclass, field
 
+from apps.voice.clips import Clip
+from apps.voice.history import History
+from apps.voice.patience import Asides
 from apps.voice.playout import Playout, Talk
 from apps.voice.ports import ChatMessage, Clock, Speaking
-from apps.voice.production import KeepTools, Outcome, Production, Services
+from apps.voice.production import Outcome, Production, Say, Services
 from apps.voice.stages import Stopwatch
+from apps.voice.tooluse import Note, ToolUse
 
 logger = logging.getLogger(__name__)
 
@@ -19,18 +22,6 @@ LET_GO_S = 5.0
 
 # Called in the task, not before: a task that is cancelled before it begins awaits nothing.
 Work = Callable[[], Coroutine[None, None, Outcome]]
-
-
-@dataclass(frozen=True, slots=True)
-class Clip:
-    """A sentence whose audio is ready: mu-law 8 kHz."""
-
-    text: str
-    audio: bytes = field(repr=False)
-
-    @property
-    def seconds(self) -> float:
-        return len(self.audio) / 8_000
 
 
 class Speaker:
@@ -43,22 +34,29 @@ class Speaker:
         playout: Playout,
         clock: Clock,
         report: Callable[[Outcome], None],
+        asides: Asides | None = None,
+        note: Note = lambda kind, data: None,
     ) -> None:
         self._services = services
         self._playout = playout
         self._clock = clock
         self._report = report
+        self.tools = ToolUse(services.toolbox, clock=clock, note=note)
+        self._means = Say(services, playout, clock, self.tools, asides or Asides())
         self._production: Production | None = None
         self._task: asyncio.Task[None] | None = None
         self._ending: set[asyncio.Task[None]] = set()
         self.watch = Stopwatch(clock.now())
 
-    def answer(
-        self, messages: Sequence[ChatMessage], *, watch: Stopwatch, keep_tools: KeepTools
-    ) -> None:
+    @property
+    def owes(self) -> bool:
+        """Whether the last answer ended before it spoke of what tools had answered it."""
+        return self._production is not None and self._production.owes
+
+    def answer(self, history: History, *, watch: Stopwatch) -> None:
         """Ask the model and speak its answer while it is being made."""
         production = self._next("model", watch)
-        self._start(production, lambda: production.answer(messages, keep_tools))
+        self._start(production, lambda: production.answer(history))
 
     def say(self, text: str, *, source: str) -> None:
         """Speak a text that exists already. source: what makes the bot say it."""
@@ -104,6 +102,7 @@ class Speaker:
     async def aclose(self) -> None:
         """End everything. A provider that ignores its cancellation is left behind, and said so."""
         self.cancel()
+        await self.tools.aclose()
         if not self._ending:
             return
         _, stuck = await asyncio.wait(self._ending, timeout=LET_GO_S)
@@ -114,7 +113,7 @@ class Speaker:
         self.cancel()
         self.watch = watch
         self._playout.open(source)
-        self._production = Production(self._services, self._playout, self._clock, watch)
+        self._production = Production(self._means, watch)
         return self._production
 
     def _start(self, production: Production, work: Work) -> None:

@@ -5,18 +5,23 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 # In order. Each stage ends when its stamp is set; it began when the one before it ended.
-STAGES = ("endpointing", "transcription", "model", "sentence", "voice", "line")
+STAGES = ("endpointing", "transcription", "tools", "model", "sentence", "voice", "line")
 
 
 class Stopwatch:
-    """Stamps of one answer, in seconds of the clock. The first stamp of a stage counts."""
+    """Stamps of one answer, in seconds of the clock. The first stamp of a stage counts.
+
+    One that a later stage has overtaken does not: tools that run after the model's first words are
+    no part of the gap before them.
+    """
 
     def __init__(self, began: float) -> None:
         self._began = began
         self._stamps: dict[str, float] = {}
 
     def stamp(self, stage: str, now: float) -> None:
-        self._stamps.setdefault(stage, now)
+        if self._stamps.keys().isdisjoint(STAGES[STAGES.index(stage) :]):
+            self._stamps[stage] = now
 
     def stages_ms(self) -> Mapping[str, float]:
         """Return the length of every stage that was reached, in ms, in order."""

@@ -45,7 +45,15 @@ def ends_at(conversation: Conversation) -> float:
 
 
 def _silent_since(conversation: Conversation, now: float) -> float:
-    """Return since when somebody owes the caller audio, or now."""
+    """Return since when somebody owes the caller audio, or now.
+
+    Tools have their own time: while they run nobody else can deliver.
+    """
+    since = _owed_since(conversation, now)
+    return max(since, min(now, conversation.parts.speaker.tools.waited_until(now)))
+
+
+def _owed_since(conversation: Conversation, now: float) -> float:
     if conversation.phase in _AWAITING:
         return conversation.phase_since
     talk = conversation.parts.playout.talk

@@ -20,6 +20,7 @@ class Phase(enum.Enum):
     SPEAKING = "speaking"  # the bot speaks
     OVERTAKEN = "overtaken"  # the caller spoke over the bot, which fell silent
     CHECKING = "checking"  # the caller is done; were those words, or a cough?
+    TRANSFERRING = "transferring"  # the call is on its way to somebody else
     PARTING = "parting"  # the bot says goodbye; the caller may still stop it
     CLOSING = "closing"  # the bot's last words; nothing stops them
     ENDED = "ended"
@@ -40,6 +41,9 @@ class Heard(enum.Enum):
     REPLY_FAILED = "reply failed"
     PLAYBACK_ENDED = "playback ended"  # everything the bot had to say was heard
     BOT_LEFT = "bot left"  # the same, and the model had asked to end the call
+    BOT_TRANSFERS = "bot transfers"  # the same, and the model had asked to put the call through
+    TRANSFERRED = "transferred"
+    TRANSFER_FAILED = "transfer failed"
     MUTE = "mute"  # somebody should have delivered by now
     IDLE = "idle"
     IDLE_AGAIN = "idle again"
@@ -64,6 +68,7 @@ class Do(enum.Enum):
     SAY_GOODBYE = "say goodbye"
     SAY_TIME_UP = "say time up"
     SAY_FAILURE = "say failure"
+    TRANSFER = "transfer"
     HANG_UP = "hang up"
 
 
@@ -95,8 +100,16 @@ TRANSITIONS: Mapping[tuple[Phase, Heard], Rule] = {
     (P.THINKING, H.BOT_LEFT): (P.ENDED, (D.HANG_UP,)),
     (P.SPEAKING, H.PLAYBACK_ENDED): (P.LISTENING, (D.KEEP_TURN,)),
     (P.SPEAKING, H.BOT_LEFT): (P.ENDED, (D.KEEP_TURN, D.HANG_UP)),
-    (P.SPEAKING, H.REPLY_FAILED): (P.SPEAKING, (D.CANCEL_REPLY, D.SAY_APOLOGY)),
-    (P.SPEAKING, H.MUTE): (P.SPEAKING, (D.CANCEL_REPLY, D.SAY_APOLOGY)),
+    # (An empty reply while it speaks: it has asked for patience, and then nothing came of it.)
+    **{
+        (P.SPEAKING, heard): (P.SPEAKING, (D.CANCEL_REPLY, D.SAY_APOLOGY))
+        for heard in (H.REPLY_EMPTY, H.REPLY_FAILED, H.MUTE)
+    },
+    # The call goes on to somebody else.
+    (P.SPEAKING, H.BOT_TRANSFERS): (P.TRANSFERRING, (D.KEEP_TURN, D.TRANSFER)),
+    (P.THINKING, H.BOT_TRANSFERS): (P.TRANSFERRING, (D.TRANSFER,)),
+    (P.TRANSFERRING, H.TRANSFERRED): (P.ENDED, (D.HANG_UP,)),
+    (P.TRANSFERRING, H.TRANSFER_FAILED): (P.SPEAKING, (D.SAY_APOLOGY,)),
     # The caller speaks over the bot: silence first, questions later.
     (P.SPEAKING, H.SPEECH_STARTED): (
         P.OVERTAKEN,

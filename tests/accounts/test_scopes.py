@@ -82,6 +82,7 @@ NEEDED = [
     ("put", f"/twilio-config/{ID}", "configs:write"),
     ("patch", f"/twilio-config/{ID}", "configs:write"),
     ("delete", f"/twilio-config/{ID}", "configs:write"),
+    ("post", f"/twilio-config/{ID}/tools/book/test", "configs:write"),
     ("get", "/providers", "configs:read"),
     ("get", "/calls", "calls:read"),
     ("get", f"/calls/{ID}", "calls:read"),

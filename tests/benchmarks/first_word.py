@@ -102,8 +102,11 @@ async def call(server: Server, bot: dict[str, str], account_id: str, *, announce
 
 async def measure(subject: Subject, calls: int) -> tuple[list[float], list[float]]:
     """Return first words of unannounced and of announced calls, in ms, taken in turns."""
-    async with vendor(subject, HANDSHAKE_S) as url:
-        more = {"PROVIDER_API_URLS": json.dumps({subject.provider: url}), **subject.environment}
+    async with vendor(subject, HANDSHAKE_S) as running:
+        more = {
+            "PROVIDER_API_URLS": json.dumps({subject.provider: running.url}),
+            **subject.environment,
+        }
         serving = gateway_server(more=more, auth_token=TOKEN)
         server, account = await asyncio.to_thread(serving.__enter__)
         try:

@@ -11,7 +11,7 @@ import sys
 import tempfile
 import time
 import urllib.request
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -52,10 +52,12 @@ def gateway_server(
     program: Sequence[str] | None = None,
     more: Mapping[str, str] | None = None,
     auth_token: str = "",
+    restarts: Callable[[Server, dict[str, str]], None] | None = None,
 ) -> Iterator[tuple[Server, dict[str, str]]]:
     """Serve botsconfig on a database of its own; yields it and an account's id and key.
 
     program: arguments of Python that serve it otherwise than ``manage.py serve``; the port follows.
+    restarts: work on a first server, which is then replaced by the one that is yielded.
     more: environment on top of the usual one. auth_token: the account's, of its Twilio project.
     """
     with tempfile.TemporaryDirectory() as folder:
@@ -84,9 +86,13 @@ def gateway_server(
         )
         serve = program or [str(ROOT / "manage.py"), "serve", "--port"]
         command = [sys.executable, *serve, str(port)]
+        account: dict[str, str] = json.loads(made.stdout)
+        if restarts is not None:
+            with _running(command, environment, port) as server:
+                restarts(server, account)
         with _running(command, environment, port) as server:
             found = replace(server, database=environment["DATABASE_URL"])
-            yield found, json.loads(made.stdout)
+            yield found, account
 
 
 def _token(folder: str, auth_token: str) -> list[str]:

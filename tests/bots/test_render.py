@@ -134,3 +134,11 @@ def test_a_bad_question_is_named(api: APIClient, bot: str, asked: Any, field: st
     answer = api.get(f"{URL}/{bot}/render", asked)
     assert answer.status_code == 400, answer.content
     assert field in answer.json()["fields"], answer.json()
+
+
+def test_a_server_of_ones_own_may_go_without_a_key(api: APIClient) -> None:
+    own = {"provider": "custom_llm", "base_url": "https://models.example.com/v1", "prompt": "Hi."}
+    made = api.post("/twilio-config", {"name": "Own", "config": {"llm": own}}, format="json").json()
+    found = api.get(f"/twilio-config/{made['id']}/render").json()
+    assert found["providers"]["llm"]["key"] == "not needed"
+    assert found["missing_keys"] == []

@@ -133,3 +133,21 @@ def test_a_file_that_is_missing_stops_the_start(tmp_path: Path) -> None:
     done = _check(ENCRYPTION_KEYS_FILE=str(tmp_path / "missing"))
     assert done.returncode != 0
     assert "FileNotFoundError" in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("", set()),
+        ("127.0.0.1, 10.2.0.0/16", set()),
+        ("10.2.0.1/16", {"botsconfig.E009"}),
+        ("intranet", {"botsconfig.E009"}),
+        ("all", {"botsconfig.W002"}),
+    ],
+)
+def test_private_addresses_are_networks(
+    monkeypatch: pytest.MonkeyPatch, value: str, expected: set[str]
+) -> None:
+    monkeypatch.setenv("PRIVATE_ADDRESSES", value)
+    found = checks.private_addresses_are_networks(None)
+    assert {one.id for one in found} == expected

@@ -36,6 +36,8 @@ ANYTHING = {
     "Provider.options.*": "the JSON Schema of those options",
     "Tool.parameters.*": "the JSON Schema of a function's arguments",
     "ToolRequest.parameters.*": "as above",
+    "ToolTrialRequest.arguments.*": "as above",
+    "ToolAsked.body.*": "what was sent to a webhook",
     "TwilioConfig.metadata.*": "the client's own",
     "TwilioConfigBodyRequest.metadata.*": "as above",
     "PatchedTwilioConfigBodyRequest.metadata.*": "as above",

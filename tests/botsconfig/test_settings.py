@@ -15,8 +15,8 @@ ROOT = Path(__file__).resolve().parents[2]
 NOT_IN_A_FILE = {"ENV_FILE"}
 
 
-# Providers know nothing of Django, so this one asks the environment itself.
-READERS = ("botsconfig/settings.py", "apps/providers/local_gguf.py")
+# Providers know nothing of Django, so these ask the environment themselves.
+READERS = ("botsconfig/settings.py", "apps/providers/local_gguf.py", "apps/providers/guard.py")
 
 
 def _read() -> set[str]:

@@ -71,6 +71,22 @@ def test_a_bot_from_creation_to_deletion(shell: Shell, hotel: Account, write: Wr
     assert shell("config", "get", id).code == Exit.NOT_FOUND
 
 
+def test_a_tool_is_tried(shell: Shell, hotel: Account, write: Write) -> None:
+    # Nobody is asked: the server's environment allows no private address.
+    body = FULL.replace("https://t.example.com", "http://127.0.0.1:9")
+    id = shell("config", "create", "-f", write("front.yaml", body), "--json").json["id"]
+    ran = shell("config", "test-tool", id, "hours", "--arg", "day=Monday", "--arg", "guests=2")
+    assert ran.code == Exit.ERROR
+    assert '"arguments": {"day": "Monday", "guests": 2}' in ran.out
+    assert "The tool could not be reached" in ran.out
+    assert "PRIVATE_ADDRESSES" in ran.err
+    assert "hours-secret" not in ran.out + ran.err
+    tried = shell("config", "test-tool", id, "hours", "-f", "-", "--json", stdin="day: Monday")
+    assert tried.json["request"]["body"]["arguments"] == {"day": "Monday"}
+    assert tried.json["request"]["headers"]["x-key"] == "…"
+    assert shell("config", "test-tool", id, "book").code == Exit.NOT_FOUND
+
+
 def test_a_bots_history_and_its_drafts(shell: Shell, hotel: Account, write: Write) -> None:
     id = shell("config", "create", "-f", write("front.yaml", FULL), "--json").json["id"]
     patch = 'config: {llm: {prompt: "You are {{mood}}."}}'

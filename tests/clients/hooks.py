@@ -43,11 +43,15 @@ RULES = {
     (r"config\.llm\.tools", r"Named twice: .*"),
     (r"config\.greeting\.text", r"Say how to greet\."),
     (r"webhook_tools\..*", r"config\.llm\.tools has no tool of this name\."),
-    # A patch may bring a part of a tool that stands, but only the whole of a new one.
-    (r"webhook_tools\..*\.url", r"This field is required\."),
+    # A patch may bring a part of a tool or target that stands, but only the whole of a new one.
+    (r"webhook_tools\..*\.url|config\.transfers\..*\.to", r"This field is required\."),
     # More than a pattern should say.
     (r"webhook_tools\..*\.url", r"A whole http or https URL\."),
     (r"webhook_tools\..*\.custom_headers", r"Header names are tokens, values single lines\."),
+    (r"webhook_tools\..*\.custom_headers", r"Host, and what frames the request, are ours\."),
+    # A tool's parameters are a JSON Schema, which the document does not go into.
+    (r"config\.llm\.tools\.\d+\.parameters\.type", r"Arguments are an object\."),
+    (r"config\.llm\.tools", r"transfer_call is built in .*"),
     (r"metadata", r"More than \d+ bytes of JSON\."),
     (r"config\.variables\..*\.default", r"Not of the type \w+\."),
     # JSON inside a query parameter.

@@ -44,6 +44,7 @@ from botsconfig_client.api.daily_bots import (
     daily_bots_update,
 )
 from botsconfig_client.api.providers import provider_list
+from botsconfig_client.api.tools import twilio_config_tool_test
 from botsconfig_client.api.twilio_config import (
     twilio_config_create,
     twilio_config_delete,
@@ -94,12 +95,18 @@ from botsconfig_client.models import (
     RotateRequest,
     RotationRequest,
     ScopesEnum,
+    ToolRequest,
+    ToolTrialOutcome,
+    ToolTrialRequest,
+    ToolTrialRequestArguments,
     TtsRequest,
     TwilioConfig,
     TwilioConfigBodyRequest,
+    TwilioConfigBodyRequestWebhookTools,
     VariableRequest,
     Verdict,
     VersionDetail,
+    WebhookToolRequest,
 )
 from botsconfig_client.types import UNSET, Response, Unset
 
@@ -194,6 +201,26 @@ def versions(client: Client) -> None:
     assert [change.path for change in found[0].changes] == ["name"]
     first = twilio_config_version_get.sync_detailed(id_, 1, client=client)
     assert typed(first, 200, VersionDetail).content.name == "Versions"
+
+
+def tools(client: Client) -> None:
+    """A tool's webhook, asked as in a call; at an address that this server does not ask."""
+    whole = body("Tools")
+    assert whole.config.llm
+    whole.config.llm.tools = [ToolRequest(name="book")]
+    whole.webhook_tools = TwilioConfigBodyRequestWebhookTools()
+    whole.webhook_tools["book"] = WebhookToolRequest(url="http://127.0.0.1:9/book")
+    id_ = made(client, whole).id
+    arguments = ToolTrialRequestArguments()
+    arguments["day"] = "Monday"
+    trial = ToolTrialRequest(arguments=arguments)
+    tried = twilio_config_tool_test.sync_detailed(id_, "book", client=client, body=trial)
+    outcome = typed(tried, 200, ToolTrialOutcome)
+    assert (outcome.ok, outcome.response) == (False, None)
+    assert outcome.request.method == "POST"
+    assert "PRIVATE_ADDRESSES" in outcome.error
+    unknown = twilio_config_tool_test.sync_detailed(id_, "look", client=client, body=trial)
+    assert "book" in typed(unknown, 404, Error).info
 
 
 def rendered(client: Client) -> None:
@@ -331,7 +358,7 @@ def providers(client: Client) -> None:
 
 
 STEPS: tuple[Callable[[Client], None], ...] = (
-    *(configs, refusals, versions, rendered, once, pages),
+    *(configs, refusals, versions, rendered, tools, once, pages),
     *(keys, credentials, daily_bots, calls, providers),
 )
 

@@ -250,7 +250,7 @@ async def test_a_socket_that_never_starts_is_closed(
 async def test_a_bot_whose_provider_is_missing_says_so_and_hangs_up(
     running: Gateway, bot_with: BotWith
 ) -> None:
-    phone = Phone(await in_database_thread(bot_with)(tts={"provider": "rime"}))
+    phone = Phone(await in_database_thread(bot_with)(tts={"provider": "playht"}))
     await phone.dial()
     while (message := await phone.message())["event"] != "close":
         pass

@@ -9,6 +9,7 @@ from apps.providers.local_answers import Knowledge
 from apps.providers.local_mind import LocalResponder
 from apps.providers.local_tools import arguments_filled, result_spoken
 from apps.voice.ports import ChatMessage, TextDelta, Tool, ToolCall, Usage
+from apps.voice.toolwords import BROKEN, NO_ANSWER, NOTE, NOTHING_SAID
 
 DENTIST = (
     "You are the front desk of Harbor Dental. Keep answers short. We are open Monday to Friday "
@@ -242,6 +243,24 @@ async def test_it_speaks_what_a_tool_answered() -> None:
     assert await caller.hears() == "Temperature is 21, sky is clear."
 
 
+@pytest.mark.parametrize("told", [NO_ANSWER, BROKEN, f"It said: One.\n{NO_ANSWER}"])
+async def test_it_reads_out_nothing_that_is_meant_for_a_model(told: str) -> None:
+    caller = Caller(DENTIST, WEATHER)
+    await caller.says("What's the weather in Lisbon?")
+    caller.history.append(ChatMessage("tool", told, tool_call_id=caller.called[0].id))
+    assert await caller.hears() == (
+        "I'm sorry, that did not work just now. Is there anything else I can do for you?"
+    )
+
+
+async def test_it_says_that_it_could_not_put_through_after_all() -> None:
+    caller = Caller(DENTIST, END, HUMAN)
+    await caller.says("I want to talk to a human")
+    answer = f"{NOTE}This server cannot."
+    caller.history.append(ChatMessage("tool", answer, tool_call_id=caller.called[0].id))
+    assert "not possible from here" in await caller.hears()
+
+
 async def test_it_adds_nothing_after_the_tool_that_ends_the_call() -> None:
     caller = Caller(DENTIST, END)
     await caller.says("Bye")
@@ -277,6 +296,7 @@ def test_it_reads_values_by_their_type(said: str, schema: dict[str, object], val
         ('{"message": "Booked for nine.", "id": 7}', "Booked for nine."),
         ('{"ok": true}', "That's done."),
         ('["Monday", "Tuesday"]', "Monday, Tuesday"),
+        (NOTHING_SAID, "That's done."),
     ],
 )
 def test_it_says_results_as_people_would(result: str, spoken: str) -> None:

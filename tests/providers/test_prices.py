@@ -15,13 +15,6 @@ from apps.providers.prices import Choice, Price
 from apps.voice.ports import Usage, Used
 
 OWN: dict[str, Any] = {}
-# Their adapters are on the way.
-AWAITED = {
-    ("llm", "mistral"),
-    ("llm", "deepseek"),
-    ("stt", "openai_stt"),
-    ("stt", "openai_realtime"),
-}
 MINUTES: Any = [("stt", "stream_minute", "stream_s"), ("stt", "speech_minute", "speech_s")]
 
 
@@ -47,7 +40,7 @@ def priced(kind: Kind, **usd: float) -> Price:
 
 @pytest.mark.parametrize("line", LINES, ids=lambda line: f"{line.provider}-{line.model}")
 def test_every_line_is_of_a_provider_and_says_where_it_comes_from(line: Price) -> None:
-    assert (line.kind, line.provider) in {*prices.slots(), *AWAITED}
+    assert (line.kind, line.provider) in prices.slots()
     if line.free:
         assert not line.usd
     else:

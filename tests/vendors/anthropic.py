@@ -116,6 +116,7 @@ class AnthropicStandIn(ModelStandIn):
                 if self.breaks_with:
                     told = {"type": self.breaks_with, "message": "Overloaded"}
                     await exchange.piece(_event("error", error=told))
+                if self.breaks_with or self.ends_early:
                     return
         stop = self.stop or ("tool_use" if self.calls else "end_turn")
         delta = {"stop_reason": stop, "stop_sequence": None}

@@ -122,6 +122,5 @@ def heard(audio: bytes | bytearray) -> bytes:
 
 
 def name_of(subject: Subject) -> str:
-    """Return a subject's id, with its variant."""
-    model = str(subject.settings.get("model", ""))
-    return f"{subject.id}:flux" if model.startswith("flux-") else subject.id
+    """Return a subject's name in a test's id."""
+    return subject.id

@@ -25,7 +25,8 @@ class ModelStandIn(StandIn):
 
     It checks what its vendor checks: roles and their order, that each tool's answer has its call,
     the tools' schema, the model's name, the key. stale: how many requests to meet with a
-    connection that breaks before the first byte of an answer.
+    connection that breaks before the first byte of an answer. ends_early: whether an answer ends
+    in good order after its first piece, as if that were all.
     """
 
     def __init__(self) -> None:
@@ -36,6 +37,7 @@ class ModelStandIn(StandIn):
         self.cached_tokens = 20
         self.completion_tokens = 11
         self.stale = 0
+        self.ends_early = False
 
     async def break_if_asked(self, exchange: Exchange) -> None:
         """Break the connection, or say nothing to a GET, where a test asks for it."""
@@ -104,7 +106,8 @@ class Subject:
     holds a real key, for the ``live`` run. environment: what the operator must set for the test.
     streams_partials / warms / stops_in_words / times_words: what this vendor's protocol has at all.
     shares_socket: whether an interrupted sentence leaves its connection open. heard_as: the voice
-    and the model that the vendor is asked for with these settings.
+    and the model that the vendor is asked for with these settings. variant: tells two subjects of
+    one provider apart, where some of its models are asked by another protocol.
     """
 
     kind: Kind
@@ -112,6 +115,7 @@ class Subject:
     stand_in: Callable[[], Any]
     settings: Mapping[str, Any] = field(default_factory=dict)
     key_name: str = ""
+    variant: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
     streams_partials: bool = True
     warms: bool = True
@@ -122,7 +126,7 @@ class Subject:
 
     @property
     def id(self) -> str:
-        return f"{self.kind}-{self.provider}"
+        return "-".join(filter(None, (self.kind, self.provider, self.variant)))
 
     def service(self, url: str, *, key: str = KEY, patience_s: float = 5.0) -> ServiceSettings:
         """Return the adapter's settings against a stand-in at ``url``."""

@@ -11,11 +11,13 @@ import asyncio
 import json
 from typing import Any
 
+from apps.voice import g711
 from tests.vendors.kinds import EarsStandIn
 from tests.vendors.serving import Cut, Gone, Seen, Socket
 
 FRAME = 160
-_SILENT = frozenset((0xFF, 0x7F))
+# The noise of a quiet line is not speech to any vendor.
+QUIET_DB = -50.0
 _WORD_MS = 120.0
 # Sound that was no word is forgotten after so much silence.
 _COUGH_MS = 300.0
@@ -46,7 +48,7 @@ class Ear:
         self._rest += audio
         while len(self._rest) >= FRAME:
             frame, self._rest = self._rest[:FRAME], self._rest[FRAME:]
-            voiced = not _SILENT.issuperset(frame)
+            voiced = g711.level_db(frame) > QUIET_DB
             if voiced:
                 if self.voice_from is None:
                     self.voice_from = self.ms

@@ -181,6 +181,8 @@ class ChatStandIn(ModelStandIn):
                 if fault == "cut":
                     raise Cut
                 await held_or_gone(self, exchange)
+                if self.ends_early:
+                    return
                 if self.breaks_with is not None:
                     await exchange.piece(_event({"error": self.breaks_with}))
                     return

@@ -26,7 +26,6 @@ from typing import Any
 import numpy as np
 
 from apps.gateway.stock import stock_clips
-from apps.providers.registry import PROVIDERS
 from apps.simulator.caller import Speech
 from apps.simulator.far_end import CallOptions
 from apps.simulator.record import CallRecord
@@ -39,7 +38,7 @@ from apps.voice.clock import LoopClock
 from tests.benchmarks.servers import Server, gateway_server, request
 from tests.vendors.kinds import Subject, VoiceStandIn
 from tests.vendors.serving import KEY, serving
-from tests.vendors.subjects import EARS, MODELS, VOICES
+from tests.vendors.subjects import EARS, MODELS, SPEAKERS, VOICES
 
 AT_ONCE = 10
 OPENING = "Good morning, this is the front desk."
@@ -48,6 +47,8 @@ LEVEL_DB = -20.0
 # A tone of 60 ms a letter; what a phone plays is cut into frames of 20 ms.
 TOLERANCE_S = 0.08
 PATIENCE_S = 30.0
+# Ten phones, their vendors and a gateway share two cores here: half a frame late is the machine.
+HOLE_S = 0.01
 
 
 @dataclass(frozen=True)
@@ -144,14 +145,27 @@ async def call(server: Server, bot: dict[str, Any], account_id: str) -> CallReco
     return await phone.run()
 
 
-async def tried(server: Server, account: dict[str, str], trio: Trio) -> Verdict:
-    """Make a bot of the trio, call it, and judge what came of it."""
+class Bots:
+    """The trios' bots, made before the server is started anew: it imports what its bots need."""
+
+    def __init__(self, calls: Sequence[Trio]) -> None:
+        self._calls = calls
+        self.made: dict[str, dict[str, Any]] = {}
+
+    def make(self, server: Server, account: dict[str, str]) -> None:
+        for trio in self._calls:
+            self.made[trio.name] = request(
+                server, "POST", "/twilio-config", key=account["api_key"], body=trio.body()
+            )
+
+
+async def tried(
+    server: Server, account: dict[str, str], trio: Trio, bot: dict[str, Any]
+) -> Verdict:
+    """Call the trio's bot, and judge what came of it."""
     verdict = Verdict(trio)
     key = account["api_key"]
     try:
-        bot = await asyncio.to_thread(
-            request, server, "POST", "/twilio-config", key=key, body=trio.body()
-        )
         verdict.faults += [w for w in bot.get("warnings", []) if "installed" in w]
         record = await call(server, bot, account["account_id"])
         turns = await asyncio.to_thread(_turns, server, key, bot["id"])
@@ -175,7 +189,9 @@ def _misheard(record: CallRecord) -> list[str]:
     """Say what is wrong with the bot's audio as the phone played it."""
     if len(record.spurts) != 2:
         return [f"the bot spoke {len(record.spurts)} times, not twice"]
-    wrong = [f"a hole of {hole.length_s:.2f} s" for hole in record.underruns]
+    wrong = [
+        f"a hole of {hole.length_s:.3f} s" for hole in record.underruns if hole.length_s > HOLE_S
+    ]
     expected_s = len(OPENING) * VoiceStandIn.MS_PER_CHARACTER / 1_000
     for spurt in record.spurts:
         length_s = spurt.end_s - spurt.start_s
@@ -207,18 +223,17 @@ def _misunderstood(turns: list[dict[str, Any]]) -> list[str]:
 
 
 async def main(*, as_json: bool, only: str) -> int:
-    spoken = [subject for subject in MODELS if _speaks(subject)]
-    written = [subject for subject in MODELS if not _speaks(subject)]
-    calls = [*trios(written, EARS, VOICES), *(Trio(model, None, None) for model in spoken)]
+    calls = [*trios(MODELS, EARS, VOICES), *(Trio(model, None, None) for model in SPEAKERS)]
     calls = [trio for trio in calls if only in trio.name]
-    async with vendors((*MODELS, *EARS, *VOICES)) as urls:
+    async with vendors((*MODELS, *SPEAKERS, *EARS, *VOICES)) as urls:
         more = {"PROVIDER_API_URLS": json.dumps(urls), "PRIVATE_ADDRESSES": "127.0.0.1"}
-        for subject in (*MODELS, *EARS, *VOICES):
+        for subject in (*MODELS, *SPEAKERS, *EARS, *VOICES):
             more |= subject.environment
-        serving_gateway = gateway_server(more=more)
+        bots = Bots(calls)
+        serving_gateway = gateway_server(more=more, restarts=bots.make)
         server, account = await asyncio.to_thread(serving_gateway.__enter__)
         try:
-            verdicts = await _all(server, account, calls, quiet=as_json)
+            verdicts = await _all(server, account, bots, calls, quiet=as_json)
         finally:
             await asyncio.to_thread(serving_gateway.__exit__, None, None, None)
     if as_json:
@@ -229,13 +244,13 @@ async def main(*, as_json: bool, only: str) -> int:
 
 
 async def _all(
-    server: Server, account: dict[str, str], calls: Sequence[Trio], *, quiet: bool
+    server: Server, account: dict[str, str], bots: Bots, calls: Sequence[Trio], *, quiet: bool
 ) -> list[Verdict]:
     lanes = asyncio.Semaphore(AT_ONCE)
 
     async def one(trio: Trio) -> Verdict:
         async with lanes:
-            verdict = await tried(server, account, trio)
+            verdict = await tried(server, account, trio, bots.made[trio.name])
         if not quiet:
             print("F" if verdict.faults else ".", end="", file=sys.stderr, flush=True)
         return verdict
@@ -244,10 +259,6 @@ async def _all(
     if not quiet:
         print(file=sys.stderr)
     return list(verdicts)
-
-
-def _speaks(subject: Subject) -> bool:
-    return PROVIDERS[subject.kind, subject.provider].speaks
 
 
 def _print(verdicts: Sequence[Verdict]) -> None:

@@ -170,7 +170,8 @@ class StandIn:
 
     fault: what goes wrong next. seen: requests and handshakes, in order. delay_s: before the first
     byte of an answer, pace_s: after each of its pieces, handshake_s: before the first answer of a
-    connection (all three for benchmarks). hold: if set, an answer waits for it after its first
+    connection (all three for benchmarks; late_s: how much longer delay_s really was). hold: if set,
+    an answer waits for it after its first
     piece. broken_off: answers that the client ended early (cancelled). live: requests and sockets
     being served; connections: what is connected, whether or not anything is being answered.
     refusals: why requests were refused, for a failing test to show.
@@ -182,6 +183,7 @@ class StandIn:
         self.delay_s = 0.0
         self.pace_s = 0.0
         self.handshake_s = 0.0
+        self.late_s: list[float] = []
         self.hold: asyncio.Event | None = None
         self.broken_off = 0
         self.live = 0
@@ -212,7 +214,10 @@ class StandIn:
 
     async def before_first(self) -> None:
         if self.delay_s:
+            loop = asyncio.get_running_loop()
+            due = loop.time() + self.delay_s
             await asyncio.sleep(self.delay_s)
+            self.late_s.append(loop.time() - due)
 
     async def after_first(self) -> None:
         """Hold the answer after its first piece, where a test asks for it."""
@@ -320,8 +325,21 @@ async def serving(stand_in: StandIn) -> AsyncIterator[StandIn]:
     try:
         yield stand_in
     finally:
-        server.force_exit = True
-        await server.shutdown()
+        await _stop(server)
+
+
+async def _stop(server: uvicorn.Server) -> None:
+    """End a server and what it still serves. Its own way of doing so waits for 0.1 s."""
+    for listener in server.servers:
+        listener.close()
+    for connection in list(server.server_state.connections):
+        connection.transport.abort()
+    tasks = list(server.server_state.tasks)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    for listener in server.servers:
+        await listener.wait_closed()
 
 
 # What no log, error or event may hold.

@@ -8,12 +8,14 @@ from tests.vendors import (
     cartesia,
     deepgram_speak,
     elevenlabs,
+    rime,
     subjects_of_ears,
     subjects_over_http,
 )
 from tests.vendors import openai_chat as chat
 from tests.vendors.anthropic import AnthropicStandIn
 from tests.vendors.kinds import Subject
+from tests.vendors.openai_realtime import OpenAIRealtimeStandIn
 
 VOICES: tuple[Subject, ...] = (
     Subject(
@@ -52,6 +54,31 @@ VOICES: tuple[Subject, ...] = (
         shares_socket=True,
         heard_as=(deepgram_speak.VOICE, deepgram_speak.VOICE),
     ),
+    Subject(
+        "tts",
+        "rime",
+        rime.RimeStandIn,
+        settings={
+            "model": "coda",
+            "voice": rime.VOICE,
+            "language": "en-US",
+            "options": {"speed": 1.25},
+        },
+        key_name="RIME_API_KEY",
+        stops_in_words=True,
+        times_words=True,
+        shares_socket=True,
+        heard_as=(rime.VOICE, ""),  # on its socket the model is the host's
+    ),
+    Subject(
+        "tts",
+        "rime",
+        rime.RimeStandIn,
+        settings={"model": "mistv2", "voice": "eva", "options": {"speed": 1.25}},
+        key_name="RIME_API_KEY",
+        heard_as=("eva", "mistv2"),
+        variant="mistv2",
+    ),
     *subjects_over_http.VOICES,
 )
 
@@ -83,6 +110,17 @@ MODELS: tuple[Subject, ...] = (
         partial(chat.ChatStandIn, chat.CUSTOM),
         {"model": "llama3.2"},
         environment={"PRIVATE_ADDRESSES": "127.0.0.0/8"},
+    ),
+)
+# Models that hear and speak themselves: they stand for all three.
+SPEAKERS: tuple[Subject, ...] = (
+    Subject(
+        "llm",
+        "openai_realtime",
+        OpenAIRealtimeStandIn,
+        {"model": "gpt-realtime-2.1"},
+        key_name="OPENAI_API_KEY",
+        stops_in_words=True,
     ),
 )
 EARS: tuple[Subject, ...] = subjects_of_ears.EARS

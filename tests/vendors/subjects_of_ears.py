@@ -22,6 +22,7 @@ EARS: tuple[Subject, ...] = (
         "deepgram",
         DeepgramStandIn,
         {"model": "flux-general-en"},
+        variant="flux",
         key_name="DEEPGRAM_API_KEY",
         stops_in_words=True,
     ),

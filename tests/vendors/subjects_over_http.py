@@ -46,7 +46,6 @@ VOICES: tuple[Subject, ...] = (
         google_speech.GoogleSpeechStandIn,
         settings={"voice": "en-US-Chirp3-HD-Charon"},
         key_name="GOOGLE_API_KEY",
-        shares_socket=True,
         heard_as=("en-US-Chirp3-HD-Charon", ""),
     ),
 )

@@ -371,6 +371,16 @@ async def test_a_cut_comes_after_what_was_said(subject: Subject, vendor: ModelSt
     assert (error.reason, error.retryable) == ("unavailable", True)
 
 
+async def test_an_answer_without_its_end_is_a_failure(
+    subject: Subject, vendor: ModelStandIn
+) -> None:
+    vendor.ends_early = True
+    heard: list[str] = []
+    error = await failure_of(built(subject, vendor), heard)
+    assert heard == vendor.answer[:1]
+    assert (error.reason, error.retryable) == ("unavailable", True)
+
+
 @each("kind", {kind: kind for kind in ("empty", "error_body", "garbage")})
 async def test_an_answer_that_is_none_is_a_failure(
     subject: Subject, vendor: ModelStandIn, kind: Any

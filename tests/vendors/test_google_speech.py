@@ -92,6 +92,29 @@ async def test_a_wrong_key_is_told_by_its_reason(vendor: GoogleSpeechStandIn) ->
         await said(voice(vendor, WRONG_KEY))
 
 
+async def test_a_kept_connection_that_breaks_before_any_sound_is_replaced(
+    vendor: GoogleSpeechStandIn,
+) -> None:
+    speaking = voice(vendor)
+    await said(speaking)
+    assert await broken_while_asked(vendor, speaking) == b"".join(vendor.mulaw(TEXT))
+    assert len(vendor.seen) == 3
+
+
+async def test_a_new_connection_that_breaks_is_told(vendor: GoogleSpeechStandIn) -> None:
+    with pytest.raises(ProviderError, match="the connection was lost"):
+        await broken_while_asked(vendor, voice(vendor))
+    assert len(vendor.seen) == 1
+
+
+async def broken_while_asked(vendor: GoogleSpeechStandIn, speaking: GoogleSpeech) -> bytes:
+    vendor.fault = Fault("mute", times=1)
+    asked = asyncio.create_task(said(speaking))
+    await vendor.until(lambda: vendor.live == 1 and vendor.fault.times == 0)
+    vendor.hang_up()
+    return await asked
+
+
 async def test_a_vendor_that_says_it_is_unavailable_is_asked_but_once(
     vendor: GoogleSpeechStandIn,
 ) -> None:

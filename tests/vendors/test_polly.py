@@ -66,6 +66,14 @@ async def test_the_servers_own_profile_is_not_read(
     assert await said(voice(vendor))
 
 
+async def test_the_servers_own_endpoint_is_not_asked(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    speaking = voice(None, region="eu-west-1")
+    client = await speaking._polly()
+    assert client.meta.endpoint_url == "https://polly.eu-west-1.amazonaws.com"
+    await speaking.aclose()
+
+
 @pytest.mark.parametrize("region", ["evil.example/", "us-east-1.evil.example", "1", "us_east_1"])
 async def test_a_region_leads_nowhere_else(region: str) -> None:
     with pytest.raises(ProviderError, match="the region is none of AWS's"):

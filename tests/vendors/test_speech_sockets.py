@@ -17,7 +17,9 @@ from tests.vendors.subjects import VOICES
 from tests.vendors.test_every_voice import NEXT, TEXT, assert_is_tone, heard
 
 SOCKETS = [
-    pytest.param(s, id=s.id) for s in VOICES if s.shares_socket and s.provider != "google_tts"
+    pytest.param(subject, id=subject.id)
+    for subject in VOICES
+    if subject.provider in ("cartesia", "elevenlabs", "deepgram_tts")
 ]
 pytestmark = pytest.mark.parametrize("subject", SOCKETS)
 
@@ -125,6 +127,18 @@ async def test_closed_while_it_connects_it_leaves_nothing(
     await voice.aclose()
     await warming
     await vendor.until(lambda: not vendor.connections)
+
+
+async def test_half_a_character_does_not_break_a_sentence(
+    vendor: VoiceStandIn, voice: SpeechSocket
+) -> None:
+    assert_is_tone(vendor, await heard(voice, "Well done \ud83d!"), "Well done ?!")
+    assert vendor.spoken == ["Well done ?!"]
+
+
+async def test_mere_punctuation_is_not_asked_for(vendor: VoiceStandIn, voice: SpeechSocket) -> None:
+    assert await heard(voice, " … – !") == b""
+    assert vendor.seen == []
 
 
 async def test_a_closed_voice_fails_at_once(voice: SpeechSocket) -> None:

@@ -10,11 +10,21 @@ from apps.providers.base import ServiceSettings
 from apps.providers.scripted_services import ScriptedMind, ScriptedTranscriber, ScriptedVoice
 from apps.voice import g711, supervision
 from apps.voice.assembly import Surroundings, assemble
+from apps.voice.clips import Clip
 from apps.voice.conversation import Conversation
-from apps.voice.ports import ChatMessage, ToolCall, ToolResult, Turn, Window
+from apps.voice.ports import (
+    ChatMessage,
+    Controls,
+    Toolbox,
+    ToolCall,
+    ToolResult,
+    ToolTerms,
+    Transferrer,
+    Turn,
+    Window,
+)
 from apps.voice.production import Services
 from apps.voice.settings import ConversationSettings, LineName
-from apps.voice.speaking import Clip
 from tests.support.virtual_time import VirtualClock
 
 FRAME = 160
@@ -97,12 +107,14 @@ class Notebook:
     def __init__(self) -> None:
         self.turns: list[Turn] = []
         self.events: list[str] = []
+        self.data: list[Mapping[str, Any]] = []
 
     def turn(self, turn: Turn) -> None:
         self.turns.append(turn)
 
     def event(self, kind: str, data: Mapping[str, Any]) -> None:
         self.events.append(kind)
+        self.data.append(data)
 
 
 class NoTools:
@@ -111,7 +123,10 @@ class NoTools:
     def tools(self) -> list[Any]:
         return []
 
-    async def call(self, call: ToolCall) -> ToolResult:
+    def terms(self, name: str) -> ToolTerms:
+        return ToolTerms()
+
+    async def call(self, call: ToolCall, controls: Controls) -> ToolResult:
         return ToolResult("The call ends after your goodbye.", ends_call=call.name == "end_call")
 
 
@@ -122,7 +137,7 @@ def clip(text: str, seconds: float = 1.0) -> Clip:
 class Call:
     """A conversation over scripted providers, in virtual time, with its supervisor."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each test names the one or two it is about
         self,
         *,
         settings: ConversationSettings | None = None,
@@ -131,6 +146,8 @@ class Call:
         tts: Mapping[str, Any] | None = None,
         clips: Mapping[LineName, Clip] | None = None,
         mind: Any = None,
+        toolbox: Toolbox | None = None,
+        transferrer: Transferrer | None = None,
     ) -> None:
         self.clock = VirtualClock()
         self.ear = Ear(self.clock)
@@ -138,9 +155,11 @@ class Call:
         self.transcriber = ScriptedTranscriber(_service(stt))
         self.talk: Conversation = assemble(
             settings or ConversationSettings((ChatMessage("system", "Be brief."),)),
-            around=Surroundings(self.clock, Loudness(), self.ear, self.notebook),
+            around=Surroundings(self.clock, Loudness(), self.ear, self.notebook, transferrer),
             services=Services(
-                mind or ScriptedMind(_service(llm)), ScriptedVoice(_service(tts)), NoTools()
+                mind or ScriptedMind(_service(llm)),
+                ScriptedVoice(_service(tts)),
+                toolbox or NoTools(),
             ),
             transcriber=self.transcriber,
             clips=DEFAULT_CLIPS if clips is None else clips,
@@ -185,6 +204,7 @@ class Call:
 
 DEFAULT_CLIPS: Mapping[LineName, Clip] = {
     "apology": clip("Sorry."),
+    "filler": clip("One moment, please."),
     "failure": clip("Something is wrong. Goodbye."),
     "idle": clip("Are you there?"),
     "goodbye": clip("Goodbye."),

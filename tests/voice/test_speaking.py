@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncGenerator, Sequence
 
+from apps.voice.history import History
 from apps.voice.ports import ChatMessage, ModelEvent, TextDelta, Tool
 from apps.voice.production import Outcome, Services
 from apps.voice.speaking import Speaker
@@ -96,7 +97,7 @@ def speaker_of(desk: Desk, mind: EndlessMind, voice: PoliteVoice | StubbornVoice
 
 def ask(speaker: Speaker, desk: Desk) -> None:
     watch = Stopwatch(desk.clock.now())
-    speaker.answer([ChatMessage("user", "Go.")], watch=watch, keep_tools=lambda exchange: None)
+    speaker.answer(History([ChatMessage("user", "Go.")]), watch=watch)
 
 
 @in_virtual_time

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Sequence
 
+from apps.voice.history import History
 from apps.voice.playout import Passage
 from apps.voice.ports import (
     ChatMessage,
@@ -179,7 +180,7 @@ async def test_a_voice_is_told_once_a_say_that_its_sentences_belong_together() -
         report=lambda outcome: None,
     )
     watch = Stopwatch(desk.clock.now())
-    speaker.answer([ChatMessage("user", "Go.")], watch=watch, keep_tools=lambda exchange: None)
+    speaker.answer(History([ChatMessage("user", "Go.")]), watch=watch)
     await asyncio.sleep(0.1)
     first, second = desk.playout.talk.passages
     assert voice.flows == 1

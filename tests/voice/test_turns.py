@@ -6,6 +6,7 @@ import pytest
 
 from apps.voice.turns import TRANSITIONS, Do, Heard, Phase, advance
 
+LEAVING = (Phase.CLOSING, Phase.PARTING, Phase.TRANSFERRING)
 SPEAKING = (Phase.SPEAKING, Phase.PARTING)
 
 
@@ -40,11 +41,12 @@ def test_an_unknown_pair_changes_nothing() -> None:
 def test_leaving_what_makes_a_reply_cancels_or_has_heard_it(phase: Phase, heard: Heard) -> None:
     after, actions = TRANSITIONS[phase, heard]
     if phase is Phase.THINKING and after not in (Phase.SPEAKING, Phase.THINKING):
-        assert Do.CANCEL_REPLY in actions or heard is Heard.BOT_LEFT
+        assert Do.CANCEL_REPLY in actions or heard in (Heard.BOT_LEFT, Heard.BOT_TRANSFERS)
 
 
 @pytest.mark.parametrize(
-    "phase", [phase for phase in Phase if phase not in (Phase.CLOSING, Phase.PARTING, Phase.ENDED)]
+    "phase",
+    [phase for phase in Phase if phase not in (*LEAVING, Phase.ENDED)],
 )
 def test_time_is_up_in_every_phase(phase: Phase) -> None:
     after, actions = advance(phase, Heard.TIME_UP)

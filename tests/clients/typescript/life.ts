@@ -131,6 +131,24 @@ async function versions(api: Api): Promise<void> {
   assert.equal(answered(first, 200).content.name, "Versions");
 }
 
+// A tool's webhook, asked as in a call; at an address that this server does not ask.
+async function tools(api: Api): Promise<void> {
+  const whole = body("Tools");
+  whole.config.llm.tools = [{ name: "book" }];
+  whole.webhook_tools = { book: { url: "http://127.0.0.1:9/book" } };
+  const { id } = await made(api, whole);
+  const test = (name: string) =>
+    api.POST("/twilio-config/{id}/tools/{name}/test", {
+      params: { path: { id, name } },
+      body: { arguments: { day: "Monday" } },
+    });
+  const outcome = answered(await test("book"), 200);
+  assert.deepEqual([outcome.ok, outcome.response], [false, null]);
+  assert.equal(outcome.request.method, "POST");
+  assert.match(outcome.error, /PRIVATE_ADDRESSES/);
+  assert.match(refused(await test("look"), 404).info, /book/);
+}
+
 // What a caller would get, before and after the stream's token is another one.
 async function rendered(api: Api): Promise<void> {
   const whole = body("Rendered", "heart", "You speak to {{guest}}.");
@@ -270,7 +288,7 @@ async function providers(api: Api): Promise<void> {
 }
 
 const STEPS = [
-  ...[configs, refusals, versions, rendered, once, pages],
+  ...[configs, refusals, versions, rendered, tools, once, pages],
   ...[keys, credentials, dailyBots, calls, providers],
 ];
 
