@@ -94,6 +94,20 @@ async def test_a_turns_end_is_told_and_the_end_finds_the_words(vendor: AssemblyA
         assert vendor.flushes == 0
 
 
+async def test_a_turn_that_was_over_before_its_mark_is_told_at_the_mark(
+    vendor: AssemblyAiStandIn,
+) -> None:
+    async with calling(assemblyai(), vendor) as caller:
+        caller.sound(600)
+        caller.silence(600)
+        await vendor.until(lambda: bool(caller.ears._utterances._loose))
+        caller.ears.begin(1)
+        assert caller.turns_over() == []
+        assert (await caller.until(TurnEnded)).utterance == 1
+        caller.ears.finish()
+        assert caller.events[-1] == Final(1, "book a table")
+
+
 async def test_it_endpoints_only_if_it_is_wanted(vendor: AssemblyAiStandIn) -> None:
     async with calling(assemblyai(endpointing="ours"), vendor) as caller:
         assert not caller.ears.endpoints
