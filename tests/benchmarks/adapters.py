@@ -4,10 +4,11 @@
     python -m tests.benchmarks.adapters llm-openai tts-cartesia --streams 50 --seconds 20
 
 The stand-in runs in another process, on another core, waits 100 ms before its first piece and sends
-the rest at the pace of speech. Streams begin spread over time, as calls do. What is printed is the
-time from the request to the first piece (for recognisers: from the end of the utterance to its
-final), less those 100 ms: so the loopback and the stand-in's own work count as ours. *vendor late*
-is how much longer than 100 ms it waited itself (p95): where that is much, the machine was busy.
+the rest at the pace of speech (tokens: fifty a second). Streams begin spread over time, as calls
+do. What is printed is the time from the request to the first piece, less the time from the
+request's arrival at the vendor to the beginning of its answer, request by request, by the one clock
+of the machine; for recognisers, whose stand-ins answer at once, from the end of the utterance to
+its final. So the loopback, and the stand-in's own parsing before the arrival, count as ours.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ import sys
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import uvloop
@@ -51,10 +53,33 @@ STREAMS = 50
 SECONDS = 10.0
 GOAL_MS = 5.0
 FRAME = b"\x20\xa0" * 80
-SENTENCE = "Certainly, we have a table for two at half past seven this evening."
-HISTORY = (ChatMessage("system", "You are the front desk."), ChatMessage("user", "A table?"))
+SENTENCE = "Certainly, we have a table, number {}, at half past seven."
+HISTORY = (ChatMessage("system", "You are the front desk."),)
 
-Once = Callable[[Any], Awaitable[float]]
+_numbers = count(1_000_000)
+
+
+@dataclass(frozen=True)
+class Took:
+    """A request: when it was made, when its first piece was here, and the number it brought."""
+
+    began: float
+    first: float
+    number: str = ""
+
+    def ours_s(self, times: dict[str, tuple[float, float]]) -> float:
+        """Return the time that was not the vendor's: all of it but from arrival to answer.
+
+        A recogniser's stand-in answers at once, so there all of it counts. One that does not tell
+        its times took its delay at least.
+        """
+        if not self.number:
+            return self.first - self.began
+        arrived, answered = times.get(self.number, (0.0, DELAY_S))
+        return self.first - self.began - (answered - arrived)
+
+
+Once = Callable[[Any], Awaitable[Took]]
 
 
 def subjects() -> dict[str, Subject]:
@@ -72,6 +97,7 @@ async def serve(subject: Subject, handshake_s: float) -> None:
     )
     if subject.kind == "llm":
         stand_in.answer = [f"word{place} " for place in range(25)]
+        stand_in.paced = b"word"
     if subject.kind == "stt":
         stand_in.transcripts = ["a table for two"] * 1_000_000
     over = asyncio.Event()
@@ -79,15 +105,15 @@ async def serve(subject: Subject, handshake_s: float) -> None:
     async with serving(stand_in):
         print(json.dumps({"url": stand_in.url}), flush=True)
         await over.wait()
-    print(json.dumps({"late_s": percentile(stand_in.late_s or [0.0], 0.95)}), flush=True)
+    print(json.dumps(getattr(stand_in, "times", {})), flush=True)
 
 
 @dataclass
 class Vendor:
-    """A vendor in another process. late_s: p95 of how late it was itself, once it has ended."""
+    """A vendor in another process. times: see ``StandIn``; known once it has ended."""
 
     url: str
-    late_s: float = 0.0
+    times: dict[str, tuple[float, float]] = field(default_factory=dict)
 
 
 @asynccontextmanager
@@ -96,7 +122,7 @@ async def vendor(subject: Subject, handshake_s: float = 0.0) -> AsyncIterator[Ve
     command = [sys.executable, "-m", "tests.benchmarks.adapters", "--serve", subject.id]
     command += ["--handshake", str(handshake_s)]
     process = await asyncio.create_subprocess_exec(
-        *command, cwd=ROOT, stdout=subprocess.PIPE, preexec_fn=lambda: pin(LOAD_CORE)
+        *command, cwd=ROOT, stdout=subprocess.PIPE, limit=2**24, preexec_fn=lambda: pin(LOAD_CORE)
     )
     assert process.stdout is not None
     try:
@@ -104,31 +130,34 @@ async def vendor(subject: Subject, handshake_s: float = 0.0) -> AsyncIterator[Ve
         running = Vendor(json.loads(line)["url"])
         yield running
         process.terminate()
-        running.late_s = json.loads(await asyncio.wait_for(process.stdout.readline(), 10))["late_s"]
+        running.times = json.loads(await asyncio.wait_for(process.stdout.readline(), 10))
     finally:
         with contextlib.suppress(ProcessLookupError):
             process.kill()
         await process.wait()
 
 
-async def model_once(mind: Any) -> float:
-    """Ask once, take the whole answer; return seconds to its first piece."""
-    began, first = time.perf_counter(), 0.0
-    async with aclosing(mind.reply(HISTORY, ())) as events:
+async def model_once(mind: Any) -> Took:
+    """Ask once, and take the whole answer."""
+    number = str(next(_numbers))
+    history = (*HISTORY, ChatMessage("user", f"A table for {number}?"))
+    began, first = time.monotonic(), 0.0
+    async with aclosing(mind.reply(history, ())) as events:
         async for event in events:
             if not first and isinstance(event, TextDelta | SpokenDelta):
-                first = time.perf_counter() - began
-    return first
+                first = time.monotonic()
+    return Took(began, first, number)
 
 
-async def voice_once(voice: Any) -> float:
-    """Speak a sentence to its end; return seconds to its first sound."""
-    began, first = time.perf_counter(), 0.0
-    async with aclosing(voice.speak(SENTENCE)) as pieces:
+async def voice_once(voice: Any) -> Took:
+    """Speak a sentence to its end."""
+    number = str(next(_numbers))
+    began, first = time.monotonic(), 0.0
+    async with aclosing(voice.speak(SENTENCE.format(number))) as pieces:
         async for piece in pieces:
             if not first and isinstance(piece, bytes):
-                first = time.perf_counter() - began
-    return first
+                first = time.monotonic()
+    return Took(began, first, number)
 
 
 class Listener:
@@ -143,8 +172,8 @@ class Listener:
         if isinstance(event, Final | TranscriptionFailed):
             self.finals.put_nowait(event)
 
-    async def once(self) -> float:
-        """Say a second of speech; return seconds from its end to its final."""
+    async def once(self) -> Took:
+        """Say a second of speech, and wait for its final."""
         self.utterance += 1
         loop = asyncio.get_running_loop()
         due = loop.time()
@@ -154,12 +183,12 @@ class Listener:
                 self.ears.begin(self.utterance)
             due += 0.02
             await asyncio.sleep(due - loop.time())
-        began = time.perf_counter()
+        began = time.monotonic()
         self.ears.finish()
         final = await asyncio.wait_for(self.finals.get(), 10)
         if not isinstance(final, Final) or not final.text:
             raise RuntimeError(f"no transcript: {final}")
-        return time.perf_counter() - began
+        return Took(began, time.monotonic())
 
     async def aclose(self) -> None:
         await self.ears.aclose()
@@ -176,21 +205,18 @@ async def _ready(subject: Subject, url: str) -> tuple[Any, Once]:
     return built, model_once if subject.kind == "llm" else voice_once
 
 
-async def measure(subject: Subject, *, streams: int, seconds: float) -> tuple[list[float], float]:
-    """Hold ``streams`` at once for ``seconds``.
-
-    Returns every first piece's time, and how late the vendor itself was (p95), in s.
-    """
+async def measure(subject: Subject, *, streams: int, seconds: float) -> list[float]:
+    """Hold ``streams`` at once for ``seconds``; return what each request took of ours, in s."""
     async with vendor(subject) as running:
         calls = [await _ready(subject, running.url) for _ in range(streams)]
         gc.collect()
         gc.freeze()
-        until = time.perf_counter() + seconds
-        found: list[float] = []
+        until = time.monotonic() + seconds
+        found: list[Took] = []
 
         async def run(place: int, provider: Any, once: Once) -> None:
             await asyncio.sleep(place / streams)
-            while time.perf_counter() < until:
+            while time.monotonic() < until:
                 found.append(await once(provider))
 
         try:
@@ -202,7 +228,7 @@ async def measure(subject: Subject, *, streams: int, seconds: float) -> tuple[li
                 await provider.aclose()
             await connections.aclose()
             gc.unfreeze()
-    return found, running.late_s
+    return [took.ours_s(running.times) for took in found]
 
 
 def percentile(values: Sequence[float], share: float) -> float:
@@ -222,18 +248,14 @@ async def main(names: Sequence[str], *, streams: int, seconds: float, as_json: b
             f"{streams} streams at once, {seconds:g} s each; ms beyond the vendor's {DELAY_S:g} s"
         )
         heads = f"{'adapter':24}{'requests':>10}{'p50':>8}{'p95':>8}{'p99':>8}"
-        print(f"{heads}{'of 5 ms':>9}{'vendor late':>13}")
+        print(f"{heads}{'of 5 ms':>9}")
     for name in names or list(found):
-        times, late_s = await measure(found[name], streams=streams, seconds=seconds)
-        # Recognisers' stand-ins answer at once: their delay would be our audio's.
-        own_s = 0.0 if found[name].kind == "stt" else DELAY_S
-        p50, p95, p99 = (1_000 * (percentile(times, s) - own_s) for s in (0.5, 0.95, 0.99))
-        row = {"p50": p50, "p95": p95, "p99": p99, "vendor_late_p95": late_s * 1_000}
-        rows.append({"adapter": name, "requests": len(times), **row})
+        times = await measure(found[name], streams=streams, seconds=seconds)
+        p50, p95, p99 = (1_000 * percentile(times, share) for share in (0.5, 0.95, 0.99))
+        rows.append({"adapter": name, "requests": len(times), "p50": p50, "p95": p95, "p99": p99})
         if not as_json:
             ratio = f"{p95 / GOAL_MS:.2f} x"
-            line = f"{name:24}{len(times):10}{p50:8.1f}{p95:8.1f}{p99:8.1f}{ratio:>9}"
-            print(f"{line}{late_s * 1_000:13.1f}", flush=True)
+            print(f"{name:24}{len(times):10}{p50:8.1f}{p95:8.1f}{p99:8.1f}{ratio:>9}", flush=True)
     if as_json:
         print(json.dumps(rows))
     return 0

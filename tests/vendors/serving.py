@@ -10,8 +10,10 @@ import asyncio
 import json
 import logging
 import re
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any, Literal
 from urllib.parse import parse_qs
@@ -58,6 +60,16 @@ class Seen:
         return json.loads(self.body)
 
 
+# A request of a benchmark brings a number, by which both sides know it.
+_NUMBER = re.compile(rb"(?<!\d)1\d{6}(?!\d)")
+_number: ContextVar[str] = ContextVar("number", default="")
+
+
+def _note_number(body: bytes) -> None:
+    if found := _NUMBER.search(body):
+        _number.set(found[0].decode())
+
+
 class Gone(Exception):
     """The client went away."""
 
@@ -72,6 +84,7 @@ class Exchange:
     def __init__(self, seen: Seen, receive: Any, send: Any, pace_s: float = 0.0) -> None:
         self.seen = seen
         self.pace_s = pace_s
+        self.paced = b""
         self._receive, self._send = receive, send
         self._left: asyncio.Task[None] | None = None
 
@@ -97,7 +110,8 @@ class Exchange:
         if self.gone:
             raise Gone
         await self._send({"type": "http.response.body", "body": body, "more_body": True})
-        if self.pace_s:
+        # What is said about an answer comes with it; the answer itself takes its time.
+        if self.pace_s and self.paced in body:
             await asyncio.sleep(self.pace_s)
 
     async def end(self) -> None:
@@ -148,6 +162,8 @@ class Socket:
         if event["type"] == "websocket.disconnect":
             raise Gone
         text: str | None = event.get("text")
+        if text is not None:
+            _note_number(text.encode())
         return text if text is not None else bytes(event["bytes"])
 
     async def send(self, message: dict[str, Any] | bytes) -> None:
@@ -168,11 +184,12 @@ class Socket:
 class StandIn:
     """A vendor on loopback. Subclasses implement ``http`` and ``socket`` and check everything.
 
-    fault: what goes wrong next. seen: requests and handshakes, in order. delay_s: before the first
-    byte of an answer, pace_s: after each of its pieces, handshake_s: before the first answer of a
-    connection (all three for benchmarks; late_s: how much longer delay_s really was). hold: if set,
-    an answer waits for it after its first
-    piece. broken_off: answers that the client ended early (cancelled). live: requests and sockets
+    fault: what goes wrong next. seen: requests and handshakes, in order. hold: if set, an answer
+    waits for it after its first piece. For benchmarks: delay_s before the first piece of an answer,
+    pace_s after each piece that holds ``paced``, handshake_s before the first answer of a
+    connection; times: when a request arrived and when its answer began, by ``time.monotonic``, for
+    each number of seven digits that a request brought.
+    broken_off: answers that the client ended early (cancelled). live: requests and sockets
     being served; connections: what is connected, whether or not anything is being answered.
     refusals: why requests were refused, for a failing test to show.
     """
@@ -182,8 +199,9 @@ class StandIn:
         self.seen: list[Seen] = []
         self.delay_s = 0.0
         self.pace_s = 0.0
+        self.paced = b""
         self.handshake_s = 0.0
-        self.late_s: list[float] = []
+        self.times: dict[str, tuple[float, float]] = {}
         self.hold: asyncio.Event | None = None
         self.broken_off = 0
         self.live = 0
@@ -214,10 +232,9 @@ class StandIn:
 
     async def before_first(self) -> None:
         if self.delay_s:
-            loop = asyncio.get_running_loop()
-            due = loop.time() + self.delay_s
+            arrived = time.monotonic()
             await asyncio.sleep(self.delay_s)
-            self.late_s.append(loop.time() - due)
+            self.times[_number.get()] = (arrived, time.monotonic())
 
     async def after_first(self) -> None:
         """Hold the answer after its first piece, where a test asks for it."""
@@ -267,7 +284,9 @@ class StandIn:
             if not event.get("more_body"):
                 break
         await self._greet(scope)
+        _note_number(body)
         exchange = Exchange(_seen(scope, body), receive, send, self.pace_s)
+        exchange.paced = self.paced
         self.seen.append(exchange.seen)
         try:
             await self.http(exchange)
