@@ -19,12 +19,14 @@ from types import ModuleType
 from typing import Any
 from weakref import WeakKeyDictionary
 
+import httpcore
 import httpx
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import InvalidHandshake, InvalidStatus
 
 from apps.providers import failures
 from apps.providers.guard import GuardedTransport
+from apps.providers.network import LoopBackend
 from apps.voice.ports import ProviderError
 
 # A connection that nobody used for so long is closed; most vendors close theirs after a minute.
@@ -71,16 +73,25 @@ def http2() -> Any:
     clients = _clients.setdefault(asyncio.get_running_loop(), {})
     if "httpx2" not in clients:
         httpx2 = importlib.import_module("httpx2")
-        limits = httpx2.Limits(
-            max_connections=None, max_keepalive_connections=KEPT, keepalive_expiry=IDLE_S
-        )
+        transport = httpx2.AsyncHTTPTransport(verify=tls())
+        transport._pool = _pool(importlib.import_module("httpcore2"))
         clients["httpx2"] = httpx2.AsyncClient(
-            limits=limits,
-            verify=tls(),
+            transport=transport,
             timeout=httpx2.Timeout(None, connect=CONNECT_S),
             trust_env=False,
         )
     return clients["httpx2"]
+
+
+def _pool(core: ModuleType) -> Any:
+    """Return a pool of connections on the loop's own streams. core: httpcore, or its successor."""
+    return core.AsyncConnectionPool(
+        ssl_context=tls(),
+        max_connections=None,
+        max_keepalive_connections=KEPT,
+        keepalive_expiry=IDLE_S,
+        network_backend=LoopBackend(core),
+    )
 
 
 def _client(guarded: bool) -> httpx.AsyncClient:
@@ -91,7 +102,8 @@ def _client(guarded: bool) -> httpx.AsyncClient:
     if guarded:
         transport = GuardedTransport(limits=limits, verify=tls())
     else:
-        transport = httpx.AsyncHTTPTransport(limits=limits, verify=tls())
+        transport = httpx.AsyncHTTPTransport(verify=tls())
+        transport._pool = _pool(httpcore)
     client = httpx.AsyncClient(
         transport=transport, timeout=httpx.Timeout(None, connect=CONNECT_S), trust_env=False
     )

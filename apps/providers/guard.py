@@ -10,17 +10,16 @@ those of redirects too. Kept-alive ones were judged when they were opened.
 
 from __future__ import annotations
 
-import asyncio
 import functools
 import ipaddress
 import os
-import socket
 import ssl
-from collections.abc import Iterable
-from typing import Any
+from typing import cast
 
 import httpcore
 import httpx
+
+from apps.providers.network import LoopBackend, resolved
 
 ALLOWED = "PRIVATE_ADDRESSES"
 
@@ -76,9 +75,7 @@ async def addresses_of(host: str, port: int) -> list[str]:
 
     Raises AddressRefused if it has only others, OSError if it has none.
     """
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    addresses = [str(entry[4][0]) for entry in found]
-    allowed = [text for text in dict.fromkeys(addresses) if is_allowed(_address(text))]
+    allowed = [text for text in await resolved(host, port) if is_allowed(_address(text))]
     if not allowed:
         raise AddressRefused(
             f"{host} leads to a private address. {ALLOWED} in the server's environment allows it."
@@ -90,47 +87,15 @@ def _address(text: str) -> Address:
     return ipaddress.ip_address(text.partition("%")[0])
 
 
-class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Opens TCP connections to addresses that may be reached."""
-
-    def __init__(self) -> None:
-        self._inner = httpcore.AnyIOBackend()
-
-    async def connect_tcp(
-        self,
-        host: str,
-        port: int,
-        timeout: float | None = None,  # noqa: ASYNC109 - httpcore's interface
-        local_address: str | None = None,
-        socket_options: Iterable[Any] | None = None,
-    ) -> httpcore.AsyncNetworkStream:
-        failure: Exception = httpcore.ConnectError("no address")
-        try:
-            async with asyncio.timeout(timeout):
-                addresses = await addresses_of(host, port)
-        except TimeoutError:
-            raise httpcore.ConnectTimeout from None
-        except OSError:
-            raise httpcore.ConnectError("the name cannot be resolved") from None
-        for address in addresses[:3]:
-            try:
-                # TLS still checks the certificate against the name: that is another argument.
-                return await self._inner.connect_tcp(
-                    address, port, timeout, local_address, socket_options
-                )
-            except (httpcore.ConnectError, httpcore.ConnectTimeout) as exc:
-                failure = exc
-        raise failure
-
-    async def connect_unix_socket(self, *_: Any, **__: Any) -> httpcore.AsyncNetworkStream:
-        raise AddressRefused("Unix sockets are not reached by URL.")
-
-    async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(seconds)
+def _backend() -> httpcore.AsyncNetworkBackend:
+    return cast(httpcore.AsyncNetworkBackend, LoopBackend(httpcore, addresses_of))
 
 
 class GuardedTransport(httpx.AsyncHTTPTransport):
-    """httpx's transport over ``GuardedBackend``; HTTP/1.1, no proxy."""
+    """httpx's transport to addresses that may be reached; HTTP/1.1, no proxy.
+
+    TLS still checks the certificate against the name: only the way there was resolved.
+    """
 
     def __init__(self, *, limits: httpx.Limits, verify: ssl.SSLContext) -> None:
         super().__init__(verify=verify, limits=limits)
@@ -139,5 +104,5 @@ class GuardedTransport(httpx.AsyncHTTPTransport):
             max_connections=limits.max_connections,
             max_keepalive_connections=limits.max_keepalive_connections,
             keepalive_expiry=limits.keepalive_expiry,
-            network_backend=GuardedBackend(),
+            network_backend=_backend(),
         )
