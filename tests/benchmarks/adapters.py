@@ -55,6 +55,7 @@ STREAMS = 50
 SECONDS = 10.0
 GOAL_MS = 5.0
 FRAME = b"\x20\xa0" * 80
+SILENCE = b"\xff" * 160
 SENTENCE = "Certainly, we have a table, number {}, at half past seven."
 HISTORY = (ChatMessage("system", "You are the front desk."),)
 
@@ -175,14 +176,16 @@ class Listener:
             self.finals.put_nowait(event)
 
     async def once(self) -> Took:
-        """Say a second of speech, and wait for its final."""
+        """Say a second of speech, be silent as long as a turn's end takes, await the final."""
         self.utterance += 1
         loop = asyncio.get_running_loop()
         due = loop.time()
-        for place in range(50):
-            self.ears.hear(FRAME)
+        for place in range(65):
+            self.ears.hear(FRAME if place < 50 else SILENCE)
             if place == 10:
                 self.ears.begin(self.utterance)
+            if place == 55:
+                self.ears.pause()
             due += 0.02
             await asyncio.sleep(due - loop.time())
         began = time.monotonic()

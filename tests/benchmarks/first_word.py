@@ -43,7 +43,7 @@ TOKEN = "0123456789abcdef0123456789abcdef"
 PUBLIC = "https://voice.example.com"
 CALLS = 20
 CALLER = "+14158675309"
-GREETING = "Hello {}, what can I do for you?"
+GREETING = "Hello {}."
 
 
 def body(subject: Subject) -> dict[str, object]:
