@@ -13,7 +13,7 @@ import subprocess
 import sys
 
 from tests.benchmarks.servers import ROOT
-from tests.providers.test_first_use import SDKS
+from tests.support.sdks import SDKS
 
 GOAL_S = 1.5
 PROGRAM = """

@@ -17,8 +17,8 @@ from apps.bots.selectors import providers_in_use
 from apps.bots.services import Write, config_delete
 from apps.providers import connections
 from apps.voice.ports import ProviderError
+from tests.support.sdks import SDKS
 
-SDKS = frozenset({"openai", "anthropic", "aiobotocore", "botocore", "google.cloud", "grpc"})
 PROGRAM = """
 import json, sys
 import botsconfig.asgi
