@@ -17,7 +17,7 @@ export COMMAND
 .DEFAULT_GOAL := help
 
 help: ## list the targets
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
+	@grep -E '^[a-z%-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 run: install .env ## install what is missing, then serve on 127.0.0.1:$(PORT)
 	@PORT=$(PORT) $(BIN)/python manage.py start --port $(PORT)
@@ -28,6 +28,9 @@ test: install-dev ## the whole suite, on SQLite or on DATABASE_URL and REDIS_URL
 install: .venv/.run $(BIN)/botsconfig ## the environment of `make run`
 install-dev: .venv/.dev $(BIN)/botsconfig ## the environment of `make test`
 install-clients: .venv/clients/.done ## the environment of .ci/clients
+
+extra-%: install ## a vendor's SDK or a local model: extra-aws, extra-google, extra-gguf
+	@$(UV) pip install --quiet --python $(BIN)/python -c requirements-dev.lock -r pyproject.toml --extra $*
 
 .env:
 	@umask 077; $(BIN)/python -m botsconfig.environment > $@

@@ -68,6 +68,9 @@ def _index_lines(declarations: Sequence[Declaration]) -> Iterator[str]:
     yield ""
     yield f"Made by `{COMMAND}` from the code that validates configs; nobody edits these pages."
     yield "[Adding a provider](../adding-a-provider.md) says how one comes to be here."
+    yield ""
+    yield "What stands in brackets is an extra of the package. `make run` has installed `local`,"
+    yield "`openai` and `anthropic`; `make extra-aws` adds another, at the versions of the lock."
     for kind in KINDS:
         rows = [
             (f"[`{found.name}`]({found.name}.md)", found.title, _needs(found), _state(found))
