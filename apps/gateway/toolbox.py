@@ -40,10 +40,11 @@ class CallToolbox:
         transfers: bool,
     ) -> None:
         self._hooks = {name: hook for name, hook in hooks.items() if name != END_CALL}
-        self._targets = targets
+        # PostgreSQL's JSON does not keep the order of members: theirs would differ from SQLite's.
+        self._targets = dict(sorted(targets.items()))
         self._transfers = transfers
         self._tools = [tool for tool in tools if tool.name in self._hooks]
-        self._tools += [_END_CALL, *([_transfer_tool(targets)] if targets else [])]
+        self._tools += [_END_CALL, *([_transfer_tool(self._targets)] if targets else [])]
 
     def tools(self) -> Sequence[Tool]:
         return self._tools

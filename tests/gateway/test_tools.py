@@ -462,6 +462,6 @@ async def test_an_unknown_target_is_told_with_those_that_there_are(
     running: Gateway, account: Account, twilio: Twilio
 ) -> None:
     phone = await transferring(account, "nobody")
-    assert await until_said(running, phone, "sales, desk")
+    assert await until_said(running, phone, "desk, sales")
     await leave(phone)
     assert twilio.seen == []
