@@ -116,6 +116,8 @@ async def key_check(
     check = KEY_CHECKS.get(provider)
     if check is None:
         return Verdict(None, "untestable", f"No free call is known that would test {provider}.")
+    if provider == "google_tts" and api_key.lstrip().startswith("{"):
+        return Verdict(None, "untestable", "A service account is not tried before its first call.")
     if not _KEY.fullmatch(api_key):
         return Verdict(False, "malformed", "It holds characters that no key has.")
     url = bases.get(provider, check.base).rstrip("/") + check.path

@@ -98,6 +98,12 @@ async def test_who_cannot_be_asked_is_said_to_be_so(vendors: Vendors, name: str)
     assert (found.ok, found.reason, found.latency_ms) == (None, "untestable", None)
 
 
+async def test_a_service_account_is_no_key_that_could_be_tried(vendors: Vendors) -> None:
+    verdict = await ask(vendors, "google_tts", '{"type": "service_account", "private_key": "…"}')
+    assert (verdict.ok, verdict.reason) == (None, "untestable")
+    assert vendors.asked == []
+
+
 async def test_no_log_holds_the_key(vendors: Vendors, caplog: pytest.LogCaptureFixture) -> None:
     # The server hears these two from WARNING on; here they tell all they know.
     with caplog.at_level(logging.DEBUG, "httpx"), caplog.at_level(logging.DEBUG, "httpcore"):
