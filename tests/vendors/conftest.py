@@ -9,7 +9,9 @@ from typing import Any
 import pytest
 
 from apps.providers import connections
+from tests.vendors.subjects import EARS, MODELS, SPEAKERS, VOICES
 
+IDS = {subject.id for subject in (*MODELS, *VOICES, *EARS, *SPEAKERS)}
 _SIGNS = {"passed": "ok", "failed": "FAIL", "skipped": "-"}
 
 
@@ -26,13 +28,13 @@ def pytest_terminal_summary(terminalreporter: Any) -> None:
     for outcome, sign in _SIGNS.items():
         for report in terminalreporter.stats.get(outcome, []):
             place, _, case = report.nodeid.partition("::test_")
-            if "/vendors/test_every_" not in place or "[" not in case:
+            name, _, variant = case.rstrip("]").partition("[")
+            found = max((id_ for id_ in IDS if id_ in variant), key=len, default="")
+            if "/test_every_" not in place or not found:
                 continue
-            name, _, subject = case.rstrip("]").partition("[")
-            provider, _, variant = subject.partition(":")
-            key = f"{name} {variant}".strip()
+            key = f"{name} {variant.replace(found, '').strip(':- ')}".strip()
             suite = place.rpartition("/test_every_")[2].removesuffix(".py")
-            tables[suite][key][provider.partition("-")[2]] = sign
+            tables[suite][key][found.partition("-")[2]] = sign
     for suite, cases in sorted(tables.items()):
         providers = sorted({provider for row in cases.values() for provider in row})
         terminalreporter.write_sep("=", f"conformance: {suite}")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 
 import pytest
@@ -23,7 +22,7 @@ from apps.voice.ports import (
 )
 from tests.vendors.openai_realtime import OpenAIRealtimeStandIn
 from tests.vendors.openai_realtime_responses import Said
-from tests.vendors.realtime_phone import (
+from tests.vendors.realtime.phone import (
     ASKED,
     FRAME,
     LONG,
@@ -36,29 +35,6 @@ from tests.vendors.realtime_phone import (
     until,
     words_of,
 )
-from tests.vendors.serving import serving
-
-
-@pytest.fixture
-async def vendor() -> AsyncIterator[OpenAIRealtimeStandIn]:
-    async with serving(OpenAIRealtimeStandIn()) as stand_in:
-        assert isinstance(stand_in, OpenAIRealtimeStandIn)
-        yield stand_in
-
-
-@pytest.fixture
-async def mind(vendor: OpenAIRealtimeStandIn) -> AsyncIterator[OpenAIRealtime]:
-    found = built(vendor)
-    yield found
-    await found.aclose()
-    assert vendor.refusals == []
-
-
-@pytest.fixture
-async def phone(mind: OpenAIRealtime) -> Phone:
-    mind.brief([PROMPT], [LOOK])
-    return await Phone(mind).opened()
-
 
 # --- the session --------------------------------------------------------------------------------
 

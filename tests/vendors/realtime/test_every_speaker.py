@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator
 from contextlib import aclosing
 from typing import Any
 
@@ -25,7 +24,7 @@ from tests.vendors.kinds import tasks_running
 from tests.vendors.openai_realtime import OpenAIRealtimeStandIn
 from tests.vendors.openai_realtime_responses import Said
 from tests.vendors.openai_realtime_rules import Refused
-from tests.vendors.realtime_phone import (
+from tests.vendors.realtime.phone import (
     ASKED,
     FRAME,
     LOOK,
@@ -39,29 +38,7 @@ from tests.vendors.realtime_phone import (
     until,
     words_of,
 )
-from tests.vendors.serving import SECRET, WRONG_KEY, Fault, FaultKind, serving
-
-
-@pytest.fixture
-async def vendor() -> AsyncIterator[OpenAIRealtimeStandIn]:
-    async with serving(OpenAIRealtimeStandIn()) as stand_in:
-        assert isinstance(stand_in, OpenAIRealtimeStandIn)
-        yield stand_in
-
-
-@pytest.fixture
-async def mind(vendor: OpenAIRealtimeStandIn) -> AsyncIterator[OpenAIRealtime]:
-    found = built(vendor)
-    yield found
-    await found.aclose()
-    assert vendor.refusals == []
-
-
-@pytest.fixture
-async def phone(mind: OpenAIRealtime) -> Phone:
-    mind.brief([PROMPT], [LOOK])
-    return await Phone(mind).opened()
-
+from tests.vendors.serving import SECRET, WRONG_KEY, Fault, FaultKind
 
 # --- what goes wrong ----------------------------------------------------------------------------
 

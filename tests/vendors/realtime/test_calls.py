@@ -7,8 +7,6 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import pytest
-
 from apps.providers.base import ServiceSettings
 from apps.providers.openai_realtime import OpenAIRealtime
 from apps.voice.ports import ChatMessage, Usage
@@ -16,20 +14,12 @@ from apps.voice.settings import ConversationSettings, Lines
 from apps.voice.turns import Phase
 from tests.vendors.openai_realtime import OpenAIRealtimeStandIn
 from tests.vendors.openai_realtime_responses import Said
-from tests.vendors.serving import KEY, Fault, serving
+from tests.vendors.serving import KEY, Fault
 from tests.vendors.speaking_call import SpokenCall
 from tests.voice.far_end import DEFAULT_CLIPS, clip
 
 LONG = "We have a table for two by the window and another one near the kitchen door."
 PROMPT = ChatMessage("system", "Be brief.")
-
-
-@pytest.fixture
-async def vendor() -> AsyncIterator[OpenAIRealtimeStandIn]:
-    stand_in = OpenAIRealtimeStandIn()
-    async with serving(stand_in):
-        yield stand_in
-        assert stand_in.refusals == []
 
 
 @asynccontextmanager
