@@ -7,10 +7,13 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
 
+import pytest
+
 from apps.voice.ports import Final, ProviderError, TranscriptEvent, TranscriptionFailed, TurnEnded
 from tests.vendors.kinds import Subject
 from tests.vendors.listening import LiveStandIn
 from tests.vendors.serving import KEY
+from tests.vendors.subjects import EARS
 
 FRAME = 160
 _PATIENCE_S = 5.0
@@ -121,6 +124,7 @@ def heard(audio: bytes | bytearray) -> bytes:
     return bytes(audio).replace(b"\xff", b"")
 
 
-def name_of(subject: Subject) -> str:
-    """Return a subject's name in a test's id."""
-    return subject.id
+def variants(*values: Any) -> pytest.MarkDecorator:
+    """Run a test for every adapter and every value; the conformance table has a row for each."""
+    pairs = [pytest.param(one, value, id=f"{one.id}:{value}") for one in EARS for value in values]
+    return pytest.mark.parametrize(("subject", "value"), pairs, indirect=["subject"])

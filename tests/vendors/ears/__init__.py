@@ -1,0 +1,1 @@
+"""Every recogniser against its vendor's stand-in."""
