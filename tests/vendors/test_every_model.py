@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import os
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import aclosing
 from dataclasses import replace
@@ -12,7 +11,6 @@ from typing import Any
 
 import pytest
 
-from apps.providers import connections
 from apps.providers.base import ServiceSettings
 from apps.providers.registry import PROVIDERS
 from apps.voice.ports import (
@@ -464,23 +462,3 @@ async def test_nothing_secret_is_logged_or_shown(
 
 
 # --- the real vendor ------------------------------------------------------------------------------
-
-
-@pytest.mark.live
-async def test_the_real_vendor_answers_and_calls(subject: Subject) -> None:
-    key = os.environ.get(subject.key_name or "-", "")
-    if not key:
-        pytest.skip(f"{subject.key_name or 'a key'} is not set")
-    model = subject.build(subject.service("", key=key, patience_s=20))
-    await model.warm()
-    spoken = await events_of(model, [ChatMessage("system", "Say: Good morning.")])
-    assert text_of(spoken) and isinstance(spoken[-1], Usage)
-    asked = [ChatMessage("user", "Book a table for two, by the tool.")]
-    calls = [e for e in await events_of(model, asked, [BOOK]) if isinstance(e, ToolCall)]
-    assert calls and calls[0].arguments["guests"] == 2
-    done = [
-        ChatMessage("assistant", "", tool_calls=tuple(calls)),
-        *(ChatMessage("tool", "booked", tool_call_id=call.id) for call in calls),
-    ]
-    assert text_of(await events_of(model, [*asked, *done], [BOOK]))
-    await connections.aclose()

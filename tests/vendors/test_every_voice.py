@@ -8,10 +8,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, aclosing
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -405,18 +404,3 @@ def _is_the_vendors(record: logging.LogRecord) -> bool:
 
 
 # --- the vendor itself ------------------------------------------------------------------------
-
-
-@pytest.mark.live
-@every()
-async def test_the_vendor_itself_speaks(subject: Subject) -> None:
-    key = os.environ.get(subject.key_name)
-    if not key:
-        pytest.skip(f"{subject.key_name} is not set.")
-    voice = subject.build(replace(subject.service("", key=key), patience_s=10.0))
-    try:
-        sound = await heard(voice, TEXT)
-    finally:
-        await voice.aclose()
-    assert 1_000 <= len(sound) / g711.BYTES_PER_MS <= 6_000
-    assert -45 <= g711.level_db(sound) <= -6

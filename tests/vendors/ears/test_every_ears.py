@@ -3,18 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from functools import partial
-
-import pytest
 
 from apps.voice.ports import (
     Endpointing,
     Partial,
-    TranscriptionFailed,
     TurnEnded,
 )
-from tests.vendors.caller import FRAME, Caller, calling, heard
+from tests.vendors.caller import Caller, calling, heard
 from tests.vendors.kinds import Subject
 from tests.vendors.listening import LiveStandIn
 
@@ -256,23 +252,3 @@ async def test_it_says_whether_it_endpoints(caller: Caller, vendor: LiveStandIn)
     caller.ears.finish()
     assert await caller.words(1) == "book a table"
     assert caller.turns_over() == [1]
-
-
-@pytest.mark.live
-async def test_the_real_vendor_answers(subject: Subject) -> None:
-    key = os.environ.get(subject.key_name, "")
-    if not key:
-        pytest.skip(f"{subject.key_name} is not set")
-    ears = subject.build(subject.service("", key=key, patience_s=10.0))
-    caller = Caller(ears)
-    await ears.open(caller)
-    try:
-        ears.begin(1)
-        for _ in range(100):
-            ears.hear(b"\xff" * FRAME)
-            await asyncio.sleep(0.02)
-        ears.finish()
-        end = await caller.until(TranscriptionFailed | Partial, 1)
-        assert end is not None
-    finally:
-        await ears.aclose()
