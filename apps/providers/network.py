@@ -1,9 +1,9 @@
 """TCP and TLS for the HTTP clients, straight on the event loop's own streams.
 
 Their usual way goes through a layer for several event loops, and enters the scope of a deadline at
-every read: at fifty answers of fifty tokens a second that was a third of the work, and the first
-token of one answer waited behind the tokens of others (docs/performance.md has both figures).
-Deadlines of answers are the adapters' own (``ServiceSettings.patience_s``).
+every read: at fifty answers of fifty tokens a second the first token of one answer waited behind
+the tokens of others (docs/performance.md has both figures). Deadlines of answers are the adapters'
+own (``ServiceSettings.patience_s``).
 """
 
 from __future__ import annotations

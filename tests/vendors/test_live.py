@@ -1,8 +1,8 @@
 """What the conformance suite asks of a vendor in good health, asked of the vendor itself.
 
 Each case runs against the stand-in always, so that its code is tried, and, marked ``live``, against
-the vendor if the environment has its key (``Subject.key_name``). What needs a vendor that misbehaves
-has no place here.
+the vendor if the environment has its key (``Subject.key_name``). What needs a vendor that
+misbehaves has no place here.
 
     OPENAI_API_KEY=... CARTESIA_API_KEY=... pytest -m live tests/vendors
 """
