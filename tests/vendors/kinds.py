@@ -104,7 +104,7 @@ class Subject:
 
     settings: what a config would say (model, voice, language, options). key_name: the variable that
     holds a real key, for the ``live`` run. environment: what the operator must set for the test.
-    streams_partials / warms / stops_in_words / times_words: what this vendor's protocol has at all.
+    stops_in_words / times_words: what this vendor's protocol has at all.
     shares_socket: whether an interrupted sentence leaves its connection open. heard_as: the voice
     and the model that the vendor is asked for with these settings. variant: tells two subjects of
     one provider apart, where some of its models are asked by another protocol.
@@ -117,8 +117,6 @@ class Subject:
     key_name: str = ""
     variant: str = ""
     environment: Mapping[str, str] = field(default_factory=dict)
-    streams_partials: bool = True
-    warms: bool = True
     stops_in_words: bool = False
     times_words: bool = False
     shares_socket: bool = False
