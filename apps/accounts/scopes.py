@@ -9,7 +9,10 @@ from django.core.exceptions import ValidationError
 
 ADMIN: Final = "admin"
 # In this order they are kept and shown.
-SCOPES: Final = ("configs:read", "configs:write", "calls:read", "calls:write", ADMIN)
+SCOPES: Final = (
+    *("configs:read", "configs:write", "calls:read", "calls:write"),
+    *("webhooks:read", "webhooks:write", ADMIN),
+)
 # What a key that says nothing gets: it works with bots, and makes no other keys.
 DEFAULT_SCOPES: Final = ("configs:read", "configs:write", "calls:read", "calls:write")
 

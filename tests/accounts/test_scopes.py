@@ -97,6 +97,18 @@ NEEDED = [
     ("delete", "/credentials/openai", "admin"),
     ("post", "/credentials/openai/test", "admin"),
     ("get", "/audit-log", "admin"),
+    ("get", "/webhooks", "webhooks:read"),
+    ("post", "/webhooks", "webhooks:write"),
+    ("get", "/webhooks/kinds", "webhooks:read"),
+    ("get", f"/webhooks/{ID}", "webhooks:read"),
+    ("patch", f"/webhooks/{ID}", "webhooks:write"),
+    ("delete", f"/webhooks/{ID}", "webhooks:write"),
+    ("post", f"/webhooks/{ID}/rotate-secret", "webhooks:write"),
+    ("post", f"/webhooks/{ID}/ping", "webhooks:write"),
+    ("post", f"/webhooks/{ID}/replay", "webhooks:write"),
+    ("get", f"/webhooks/{ID}/deliveries", "webhooks:read"),
+    ("get", f"/webhooks/{ID}/deliveries/{ID}", "webhooks:read"),
+    ("post", f"/webhooks/{ID}/deliveries/{ID}/replay", "webhooks:write"),
 ]
 
 
