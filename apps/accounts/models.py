@@ -7,20 +7,41 @@ from datetime import datetime
 
 from django.contrib.auth.models import AbstractUser
 from django.core.exceptions import ValidationError
+from django.core.validators import MaxValueValidator, MinValueValidator
 from django.db import models
 from django.utils import timezone
+from phonenumbers import SUPPORTED_REGIONS
 
 from apps.accounts.scopes import scopes_are_valid
 from apps.core.fields import EncryptedJSONField, EncryptedTextField
 from apps.core.models import AppendOnly, BaseModel
 
 
+def countries_are_known(value: object) -> None:
+    """Refuse what is no list of ISO 3166-1 alpha-2 codes that have phone numbers."""
+    if not isinstance(value, list) or not all(code in SUPPORTED_REGIONS for code in value):
+        raise ValidationError("A list of two-letter countries, such as US or GB.", code="country")
+
+
 class Account(BaseModel):
-    """The owner of everything else. One account sees nothing of another."""
+    """The owner of everything else. One account sees nothing of another.
+
+    twilio_auth_token: where there is no connection, only Bins whose streams are signed.
+    signing_secrets: all that Twilio may sign with, kept by ``apps.accounts.connections``:
+    ``{account_sid: {"auth_token": "…", "keys": {name: secret}}}``; in one place, because every
+    webhook asks. calls_per_second: dialled by us. allowed_countries: that may be dialled; empty:
+    any. calling_hours: when, see ``apps.calls.hours``; empty: always.
+    """
 
     name = models.CharField(max_length=200)
     max_live_calls = models.PositiveIntegerField(default=100)
     twilio_auth_token = EncryptedTextField(blank=True, default="")
+    signing_secrets = EncryptedJSONField(blank=True, default=dict)
+    calls_per_second = models.PositiveSmallIntegerField(
+        default=1, validators=[MinValueValidator(1), MaxValueValidator(100)]
+    )
+    allowed_countries = models.JSONField(default=list, blank=True, validators=[countries_are_known])
+    calling_hours = models.JSONField(default=dict, blank=True)
     defaults = models.JSONField(
         default=dict,
         blank=True,
@@ -129,6 +150,48 @@ class Credential(BaseModel):
     def hint(self) -> str:
         """What may be shown of the key."""
         return f"…{self.last4}"
+
+
+class TwilioConnection(BaseModel):
+    """A Twilio project, or a sub-account of one, that an account uses.
+
+    Requests sign in with the API key if there is one, else with the auth token; a sub-account
+    without either uses its parent's. auth_token is the primary one: webhooks are signed with it.
+    signing_keys: Twilio's SharedKeys by name, for signatures by HMAC-SHA256.
+    region, edge: Twilio's, both or neither. checked_at, check_error: how the last try went.
+    """
+
+    account = models.ForeignKey(
+        Account, on_delete=models.CASCADE, related_name="twilio_connections"
+    )
+    name = models.CharField(max_length=200, blank=True, default="")
+    account_sid = models.CharField(max_length=34)
+    parent = models.ForeignKey(
+        "self", on_delete=models.PROTECT, null=True, blank=True, related_name="subaccounts"
+    )
+    auth_token = EncryptedTextField(blank=True, default="")
+    api_key_sid = models.CharField(max_length=34, blank=True, default="")
+    api_key_secret = EncryptedTextField(blank=True, default="")
+    signing_keys = EncryptedJSONField(blank=True, default=dict)
+    region = models.CharField(max_length=16, blank=True, default="")
+    edge = models.CharField(max_length=32, blank=True, default="")
+    checked_at = models.DateTimeField(null=True, blank=True, editable=False)
+    check_error = models.CharField(max_length=300, blank=True, default="", editable=False)
+    friendly_name = models.CharField(max_length=200, blank=True, default="", editable=False)
+    is_trial = models.BooleanField(default=False, editable=False)
+
+    class Meta:
+        ordering = ("created_at", "id")
+        constraints = [
+            models.UniqueConstraint(fields=("account", "account_sid"), name="connection_once"),
+            models.CheckConstraint(
+                condition=models.Q(region="", edge="") | ~models.Q(region="") & ~models.Q(edge=""),
+                name="connection_region_with_edge",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return self.name or self.account_sid
 
 
 class AuditEntry(AppendOnly):

@@ -7,8 +7,9 @@ from typing import ClassVar
 
 from django.db import models
 
-from apps.accounts.models import Account
+from apps.accounts.models import Account, TwilioConnection
 from apps.bots.models import TwilioConfig, TwilioConfigVersion
+from apps.core.models import BaseModel
 
 # One namespace makes a call's id out of its account and CallSid, so that every process that meets
 # the call knows its row without asking the database.
@@ -16,7 +17,7 @@ _NAMESPACE = uuid.UUID("5f2c5f0e-9d1f-4f0e-8d2c-3a9b6f7d1c11")
 
 
 def call_id(*, account_id: uuid.UUID | str, call_sid: str) -> uuid.UUID:
-    """Return the id of the row of a call."""
+    """Return the id of the row of a call that came to us."""
     return uuid.uuid5(_NAMESPACE, f"{account_id}/{call_sid}")
 
 
@@ -25,38 +26,95 @@ class CallQuerySet(models.QuerySet["Call"]):
         return self.filter(account=account)
 
     def live(self) -> CallQuerySet:
-        return self.filter(status=Call.Status.IN_PROGRESS)
+        """Calls that take up a line."""
+        return self.filter(status__in=Call.LIVE)
+
+    def open(self) -> CallQuerySet:
+        """Calls that are not over, those that have not begun included."""
+        return self.exclude(status__in=Call.TERMINAL)
 
 
 class Call(models.Model):
-    """One phone call, from the stream's start to its end.
+    """One phone call, from the stream's start, or from when it was asked for, to its end.
+
+    An inbound call's id is ``call_id``; an outbound one's is random, for it is there before its
+    CallSid. started_at: when it came into being here; answered_at: when somebody could speak.
+
+    twilio_status: the last that Twilio said, by sequence; once terminal it is final. posted_at:
+    when the create was sent to Twilio, which happens once. retry_at: not before then, for Twilio
+    refused it unprocessed. asked: what the dialler wants of the call, see ``apps.calls.dialling``.
+    attempts: streams that were let in by a token of ours. gateway: the process that holds the
+    stream; stream_ended_at: when that broke without either side having ended the call. cap_at: no
+    call lives longer. reap_at: not looked after before then.
 
     costs: a line for each slot of each stream. cost_usd: the sum of what is known of them, null if
     nothing is, or the call has not ended; cost_is_complete: nothing is missing in that sum.
     """
 
     class Status(models.TextChoices):
+        SCHEDULED = "scheduled"
+        QUEUED = "queued"
+        DIALING = "dialing"
+        UNKNOWN = "unknown"
+        RINGING = "ringing"
         IN_PROGRESS = "in-progress"
         COMPLETED = "completed"
+        BUSY = "busy"
         FAILED = "failed"
+        NO_ANSWER = "no-answer"
+        CANCELED = "canceled"
+
+    # Nothing changes a status that is one of these.
+    TERMINAL = (
+        Status.COMPLETED,
+        Status.BUSY,
+        Status.FAILED,
+        Status.NO_ANSWER,
+        Status.CANCELED,
+    )
+    LIVE = (Status.DIALING, Status.UNKNOWN, Status.RINGING, Status.IN_PROGRESS)
 
     class Direction(models.TextChoices):
         INBOUND = "inbound"
         OUTBOUND = "outbound"
 
-    id = models.UUIDField(primary_key=True, editable=False)
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="calls")
+    connection = models.ForeignKey(
+        TwilioConnection, on_delete=models.SET_NULL, null=True, blank=True, related_name="+"
+    )
     config = models.ForeignKey(TwilioConfig, on_delete=models.PROTECT, related_name="calls")
     version = models.ForeignKey(TwilioConfigVersion, on_delete=models.PROTECT, related_name="+")
-    call_sid = models.CharField(max_length=64)
+    call_sid = models.CharField(max_length=64, blank=True, default="")
+    twilio_account_sid = models.CharField(max_length=64, blank=True, default="")
     stream_sid = models.CharField(max_length=64, blank=True, default="")
     direction = models.CharField(
         max_length=16, choices=Direction.choices, default=Direction.INBOUND
     )
+    from_number = models.CharField(max_length=200, blank=True, default="")
+    to_number = models.CharField(max_length=200, blank=True, default="")
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.IN_PROGRESS)
+    twilio_status = models.CharField(max_length=16, blank=True, default="")
+    sequence = models.IntegerField(null=True, blank=True)
     end_reason = models.CharField(max_length=32, blank=True, default="")
+    error_code = models.CharField(max_length=16, blank=True, default="")
+    error = models.CharField(max_length=300, blank=True, default="")
+    answered_by = models.CharField(max_length=32, blank=True, default="")
     started_at = models.DateTimeField()
+    scheduled_at = models.DateTimeField(null=True, blank=True)
+    posted_at = models.DateTimeField(null=True, blank=True)
+    retry_at = models.DateTimeField(null=True, blank=True)
+    answered_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
+    billed_s = models.PositiveIntegerField(null=True, blank=True)
+    variables = models.JSONField(default=dict, blank=True)
+    metadata = models.JSONField(default=dict, blank=True)
+    asked = models.JSONField(default=dict, blank=True)
+    attempts = models.PositiveSmallIntegerField(default=0)
+    gateway = models.UUIDField(null=True, blank=True)
+    stream_ended_at = models.DateTimeField(null=True, blank=True)
+    cap_at = models.DateTimeField(null=True, blank=True)
+    reap_at = models.DateTimeField(null=True, blank=True)
     cost_usd = models.DecimalField(max_digits=16, decimal_places=8, null=True, blank=True)
     cost_is_complete = models.BooleanField(default=False)
     costs = models.JSONField(default=list, blank=True)
@@ -66,19 +124,165 @@ class Call(models.Model):
     class Meta:
         ordering: ClassVar = ["-started_at", "-id"]
         constraints: ClassVar = [
-            models.UniqueConstraint(fields=["account", "call_sid"], name="call_sid_once_an_account")
+            models.UniqueConstraint(
+                fields=["account", "call_sid"],
+                condition=~models.Q(call_sid=""),
+                name="call_sid_once_an_account",
+            )
         ]
         indexes: ClassVar = [
             models.Index(fields=["account", "-started_at", "-id"], name="calls_by_time"),
             models.Index(
                 fields=["started_at"],
-                condition=models.Q(status="in-progress"),
-                name="calls_live",
+                condition=~models.Q(
+                    status__in=["completed", "busy", "failed", "no-answer", "canceled"]
+                ),
+                name="calls_open",
             ),
         ]
 
     def __str__(self) -> str:
-        return self.call_sid
+        return self.call_sid or str(self.id)
+
+    @property
+    def is_over(self) -> bool:
+        return self.status in self.TERMINAL
+
+
+class StreamPass(models.Model):
+    """A stream token of ours that has been used: the row is its use.
+
+    attempt: which stream of the call it let in, from 1.
+    """
+
+    call_id = models.UUIDField()
+    attempt = models.PositiveSmallIntegerField()
+    used_at = models.DateTimeField(auto_now_add=True, db_index=True)
+
+    class Meta:
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["call_id", "attempt"], name="stream_pass_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.call_id} {self.attempt}"
+
+
+class GatewayProcess(models.Model):
+    """A process that holds calls. beat_at: when it last said that it lives."""
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    host = models.CharField(max_length=200, blank=True, default="")
+    started_at = models.DateTimeField()
+    beat_at = models.DateTimeField(db_index=True)
+
+    def __str__(self) -> str:
+        return f"{self.host} {self.id}"
+
+
+class TwilioCallback(models.Model):
+    """What Twilio told us of a call, as it came; applied afterwards, in order.
+
+    call_id: the row that it is about, which may not be there yet. digest: SHA-256, in hex, of what
+    makes two deliveries the same. fields: as Twilio sent them.
+    """
+
+    class Kind(models.TextChoices):
+        STATUS = "status"
+        STREAM = "stream"
+        AMD = "amd"
+        RECORDING = "recording"
+        LEG = "leg"
+
+    id = models.BigAutoField(primary_key=True)
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="+")
+    call_id = models.UUIDField()
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    sequence = models.IntegerField(null=True, blank=True)
+    fields = models.JSONField(default=dict)
+    digest = models.CharField(max_length=64, unique=True)
+    received_at = models.DateTimeField()
+    applied_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["id"]
+        indexes: ClassVar = [
+            models.Index(fields=["call_id", "id"], name="callbacks_of_call"),
+            models.Index(
+                fields=["received_at"],
+                condition=models.Q(applied_at=None),
+                name="callbacks_to_apply",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.call_id}"
+
+
+class Transfer(models.Model):
+    """A call put through to a human, followed to the end of the human's leg.
+
+    summary: what the human is told before the two are connected. leg_sid: the CallSid of the leg.
+    status: as Twilio's of a call.
+    """
+
+    class Mode(models.TextChoices):
+        COLD = "cold"
+        WARM = "warm"
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    call = models.ForeignKey(Call, on_delete=models.CASCADE, related_name="transfers")
+    to = models.CharField(max_length=200)
+    mode = models.CharField(max_length=8, choices=Mode.choices, default=Mode.COLD)
+    summary = models.TextField(blank=True, default="")
+    status = models.CharField(max_length=16, default="queued")
+    reason = models.CharField(max_length=64, blank=True, default="")
+    leg_sid = models.CharField(max_length=64, blank=True, default="")
+    sequence = models.IntegerField(null=True, blank=True)
+    started_at = models.DateTimeField()
+    answered_at = models.DateTimeField(null=True, blank=True)
+    ended_at = models.DateTimeField(null=True, blank=True)
+
+    class Meta:
+        ordering: ClassVar = ["started_at", "id"]
+
+    def __str__(self) -> str:
+        return f"{self.mode} {self.call_id}"
+
+
+class PhoneNumber(BaseModel):
+    """A number of an account's at Twilio, and the bot that it is assigned to.
+
+    sid: Twilio's, ``PN…``. wanted: what Twilio is to hold for it while a bot is assigned, by the
+    names of Twilio's API (``voice_url`` …); actual: what it held at checked_at. drift: the names
+    that differ, since drifted_at.
+    """
+
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="phone_numbers")
+    connection = models.ForeignKey(
+        TwilioConnection, on_delete=models.CASCADE, related_name="phone_numbers"
+    )
+    sid = models.CharField(max_length=34)
+    number = models.CharField(max_length=32)
+    friendly_name = models.CharField(max_length=200, blank=True, default="")
+    config = models.ForeignKey(
+        TwilioConfig, on_delete=models.PROTECT, null=True, blank=True, related_name="phone_numbers"
+    )
+    wanted = models.JSONField(default=dict, blank=True)
+    actual = models.JSONField(default=dict, blank=True)
+    drift = models.JSONField(default=list, blank=True)
+    drifted_at = models.DateTimeField(null=True, blank=True)
+    checked_at = models.DateTimeField(null=True, blank=True)
+    check_error = models.CharField(max_length=300, blank=True, default="")
+
+    class Meta:
+        ordering: ClassVar = ["number", "id"]
+        constraints: ClassVar = [
+            models.UniqueConstraint(fields=["account", "sid"], name="phone_number_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.number
 
 
 class Turn(models.Model):

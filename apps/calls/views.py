@@ -6,9 +6,8 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, ClassVar
 
-from django.conf import settings
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 from drf_spectacular.utils import (
@@ -28,9 +27,14 @@ from apps.calls.models import Call
 from apps.calls.ringing import Ringing, announce
 from apps.calls.selectors import calls_of, calls_with_transcript
 from apps.calls.serializers import CallDetailSerializer, CallSerializer
+from apps.calls.webhook_requests import (
+    RequestRefused,
+    fields_of,
+    refusal,
+    request_check,
+)
 from apps.core.pagination import NewestFirstPagination
 from apps.core.schema import ErrorSerializer
-from apps.telephony.signatures import webhook_signature_is_valid
 from apps.telephony.twiml import hang_up_document, spoken_document
 
 
@@ -203,36 +207,21 @@ def voice(request: HttpRequest, config_id: uuid.UUID) -> HttpResponse:
     config = twilio_config_by_id(config_id)
     if config is None or config.current is None:
         return HttpResponse(spoken_document(NOT_IN_SERVICE), content_type="text/xml")
-    if not _is_twilios(request, config.account.twilio_auth_token):
-        return HttpResponse("Not signed by this account's Twilio project.", status=403)
+    try:
+        request_check(request, config.account)
+    except RequestRefused as refused:
+        return refusal(refused)
     numbers = _numbers(request)
-    call_sid = _asked(request).get("CallSid", "")[:64]
+    call_sid = fields_of(request).get("CallSid", "")[:64]
     announce(Ringing(str(config.id), call_sid, numbers))
     return HttpResponse(config_twiml(config, numbers), content_type="text/xml")
 
 
 def _numbers(request: HttpRequest) -> dict[str, str]:
     """Who calls whom, for the bot's variables; a caller may hide, or be no number at all."""
-    asked = _asked(request)
+    asked = fields_of(request)
     found = {"from": asked.get("From", ""), "to": asked.get("To", "")}
     return {name: text[:LONGEST_NUMBER] for name, text in found.items() if text.isprintable()}
-
-
-def _asked(request: HttpRequest) -> QueryDict:
-    return request.POST if request.method == "POST" else request.GET
-
-
-def _is_twilios(request: HttpRequest, auth_token: str) -> bool:
-    # The public origin and the raw path: a proxy rewrites the one, Django decodes the other.
-    raw_path = getattr(request, "scope", {}).get("raw_path", b"").decode("ascii", "replace")
-    query = request.META.get("QUERY_STRING", "")
-    url = settings.PUBLIC_URL + (raw_path or request.path) + (f"?{query}" if query else "")
-    return bool(auth_token) and webhook_signature_is_valid(
-        auth_token=auth_token,
-        url=url,
-        fields=request.POST,
-        signature=request.headers.get("X-Twilio-Signature"),
-    )
 
 
 @csrf_exempt

@@ -52,7 +52,7 @@ class Command(BaseCommand):
     def _worker(self) -> subprocess.Popen[bytes]:
         # A session of its own: Ctrl-C reaches this process alone, which ends the worker in turn.
         return subprocess.Popen(
-            [sys.executable, str(settings.BASE_DIR / "manage.py"), "db_worker", "--no-reload"],
+            [sys.executable, str(settings.BASE_DIR / "manage.py"), "worker"],
             start_new_session=True,
             preexec_fn=_die_with_parent,
         )

@@ -1,0 +1,55 @@
+"""Single-use tokens that let one stream of one call in.
+
+Signed, not stored: the token says what it is for, and ``calls.StreamPass`` says whether it was
+used. A Bin's token, which is the bot's own and rotatable, is another thing: see ``apps.bots``.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+
+from django.core import signing
+
+_SALT = "botsconfig.stream"
+# Twilio connects within a second of our answer, but a dialled call may wait in its queue for a day.
+LONGEST_S = 25 * 3600
+
+
+@dataclass(frozen=True, slots=True)
+class StreamToken:
+    """What a stream may be. attempt: which stream of the call, from 1.
+
+    call_sid: whose stream alone it is; empty where the call was not known to Twilio yet.
+    silent: the bot goes on as if nothing had been, and does not say that the line broke.
+    """
+
+    call_id: uuid.UUID
+    config_id: uuid.UUID
+    attempt: int
+    call_sid: str = ""
+    silent: bool = False
+
+
+def token_make(token: StreamToken) -> str:
+    """Write a token; about 250 characters."""
+    parts = (
+        token.call_id.hex,
+        token.config_id.hex,
+        str(token.attempt),
+        token.call_sid,
+        "s" if token.silent else "",
+    )
+    return signing.TimestampSigner(salt=_SALT).sign(".".join(parts))
+
+
+def token_read(text: str) -> StreamToken | None:
+    """Return what a token says; None for one that is not ours, or too old."""
+    try:
+        parts = signing.TimestampSigner(salt=_SALT).unsign(text, max_age=LONGEST_S).split(".")
+        call_id, config_id, attempt, call_sid, silent = parts
+        return StreamToken(
+            uuid.UUID(call_id), uuid.UUID(config_id), int(attempt), call_sid, bool(silent)
+        )
+    except (signing.BadSignature, ValueError):
+        return None
