@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any, Protocol
 
 import hypothesis
@@ -18,6 +19,7 @@ from apps.bots import speech
 from apps.bots.document import draft_read
 from apps.bots.models import TwilioConfig
 from apps.bots.services import config_create
+from tests.support.twilio import Mailbox, TwilioStandIn, nothing_found, twilio_in_thread
 
 # How long a made-up example takes says something of the machine, nothing of the code.
 hypothesis.settings.register_profile(
@@ -88,3 +90,11 @@ def api(api_for: ApiFor, account: Account) -> APIClient:
 def config(account: Account) -> TwilioConfig:
     """A bot of ours, on scripted providers."""
     return config_create(account=account, draft=draft_read(BODY), actor=Actor())
+
+
+@pytest.fixture
+def twilio() -> Iterator[TwilioStandIn]:
+    """Twilio's stand-in; its webhooks wait for ``twilio.deliver(client)``."""
+    with twilio_in_thread(Mailbox()) as stand_in:
+        yield stand_in
+    nothing_found(stand_in.findings)
