@@ -71,7 +71,7 @@ def post(api: APIClient, django_capture_on_commit_callbacks: DjangoCaptureOnComm
 def test_a_new_bots_lines_are_spoken(voice: type[FakeVoice], post: Any) -> None:
     assert post(greeting={"mode": "text", "text": "Hello!"}).status_code == 201
     assert "Hello!" in voice.spoken
-    assert len(voice.spoken) == SpokenLine.objects.count() == 7
+    assert len(voice.spoken) == SpokenLine.objects.count() == 8
     assert bytes(SpokenLine.objects.all()[0].audio) == b"\x01" * 80 + b"\x02" * 80
     assert voice.built[0].secrets == {"api_key": "k"}
     assert voice.closed == 1
