@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from apps.calls import views
+from apps.calls import ringing_views, views
 from apps.core.routing import both
 
 urlpatterns = [
     *both("calls", views.CallViewSet.as_view({"get": "list"}), name="calls"),
     *both("calls/<uuid:pk>", views.CallViewSet.as_view({"get": "retrieve"}), name="call"),
-    *both("twilio/voice/<uuid:config_id>", views.voice, name="voice"),
-    *both("twilio/after-stream", views.after_stream, name="after-stream"),
+    *both("twilio/voice/<uuid:config_id>", ringing_views.voice, name="voice"),
+    *both("twilio/after-stream", ringing_views.after_stream, name="after-stream"),
     *both("twilio/stream-status", views.stream_status, name="stream-status"),
 ]

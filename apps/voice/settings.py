@@ -66,4 +66,6 @@ class ConversationSettings:
     provider_patience_s: float = 2.5
 
 
-LineName = Literal["greeting", "apology", "failure", "filler", "idle", "goodbye", "time_up", "resume"]
+LineName = Literal[
+    "greeting", "apology", "failure", "filler", "idle", "goodbye", "time_up", "resume"
+]

@@ -92,7 +92,7 @@ def test_a_text_with_variables_waits_for_its_call(voice: type[FakeVoice], post: 
 def test_a_passing_failure_is_tried_again(voice: type[FakeVoice], post: Any) -> None:
     voice.failures.append(ProviderError("fake", "busy", reason="unavailable", retryable=True))
     post()
-    assert SpokenLine.objects.count() == 6
+    assert SpokenLine.objects.count() == 7
 
 
 def test_a_failure_is_logged_and_breaks_nothing(
@@ -112,7 +112,7 @@ def test_what_was_spoken_before_a_failure_is_kept(voice: type[FakeVoice], post: 
     voice.failures.extend([broken] * 3)
     post()
     assert not SpokenLine.objects.exists()
-    assert lines_speak.call(TwilioConfig.objects.get().versions.get().id) == 6
+    assert lines_speak.call(TwilioConfig.objects.get().versions.get().id) == 7
 
 
 def test_a_digest_names_everything_the_sound_depends_on() -> None:
