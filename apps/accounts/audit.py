@@ -56,7 +56,7 @@ def audit_record(
     long texts are cut; hand over no secrets all the same.
     """
     found = list(changes(_plain(before), _plain(after)))
-    kind, identifier, name = _who(actor)
+    kind, identifier, name = who(actor)
     AuditEntry.objects.create(
         account=account,
         actor_kind=kind,
@@ -72,7 +72,8 @@ def audit_record(
     )
 
 
-def _who(actor: Actor) -> tuple[str, str, str]:
+def who(actor: Actor) -> tuple[str, str, str]:
+    """Return an actor's kind, id and name; the latter two empty where there is none."""
     kinds = AuditEntry.ActorKind
     if actor.key is not None:
         return kinds.KEY, str(actor.key.id), actor.key.name or str(actor.key)

@@ -13,12 +13,13 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
-from apps.accounts.audit import Actor, Target, audit_record
+from apps.accounts.audit import Actor, Target, audit_record, who
 from apps.accounts.models import Account
 from apps.bots.document import Draft, draft_read, native_patch
 from apps.bots.models import TwilioConfig, TwilioConfigVersion
 from apps.bots.selectors import twilio_configs_of
 from apps.bots.speech import lines_speak
+from apps.core.facts import happened
 
 # Tells whether the version of this number may be changed.
 Guard = Callable[[int], bool]
@@ -73,6 +74,7 @@ def config_create(
         if publish:
             config.current = version
             config.save(update_fields=["current"])
+            _tell(version, actor)
         _audit(config, actor, "create", {}, draft.document)
         transaction.on_commit(partial(lines_speak.enqueue, version.id))
     return config
@@ -122,7 +124,7 @@ def config_restore(write: Write, number: int) -> Written:
             author=write.actor.user,
             author_key=write.actor.key,
         )
-        _store(config, version, publish=True)
+        _store(config, version, write.actor, publish=True)
         _audit(config, write.actor, "restore", before.document, old.document)
     return Written(config, version)
 
@@ -145,6 +147,7 @@ def config_publish(write: Write, number: int) -> Written:
         config.current = version
         _repeat(config, version.document)
         config.save()
+        _tell(version, write.actor)
         _audit(config, write.actor, "publish", old, version.document)
     return Written(config, version)
 
@@ -190,7 +193,7 @@ def _change(write: Write, action: str, read: Reader) -> Written:
             secrets_of=before,
             number=config.latest_number + 1,
         )
-        _store(config, version, publish=write.publish)
+        _store(config, version, write.actor, publish=write.publish)
         verb = action if write.publish else "draft"
         _audit(config, write.actor, verb, before.document, draft.document)
     return Written(config, version, draft.notes)
@@ -214,7 +217,9 @@ def _locked(write: Write) -> tuple[TwilioConfig, TwilioConfigVersion]:
     return config, version
 
 
-def _store(config: TwilioConfig, version: TwilioConfigVersion, *, publish: bool) -> None:
+def _store(
+    config: TwilioConfig, version: TwilioConfigVersion, actor: Actor, *, publish: bool
+) -> None:
     version.is_draft = not publish
     version.save(force_insert=True)
     config.latest_number = version.number
@@ -223,7 +228,27 @@ def _store(config: TwilioConfig, version: TwilioConfigVersion, *, publish: bool)
     if publish or config.current_id is None:
         _repeat(config, version.document)
     config.save()
+    if publish:
+        _tell(version, actor)
     transaction.on_commit(partial(lines_speak.enqueue, version.id))
+
+
+def _tell(version: TwilioConfigVersion, actor: Actor) -> None:
+    """Say that a version takes calls now. Each does so once, for what is old is restored as new."""
+    config = version.config
+    kind, identifier, name = who(actor)
+    happened.send(
+        sender=TwilioConfig,
+        account_id=config.account_id,
+        kind="config.published",
+        data={
+            "config_id": config.id,
+            "name": config.name,
+            "version": version.number,
+            "by": {"kind": str(kind), "id": identifier, "name": name},
+        },
+        key=f"{config.id}/{version.number}",
+    )
 
 
 def _repeat(config: TwilioConfig, document: Mapping[str, Any]) -> None:

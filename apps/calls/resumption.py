@@ -14,6 +14,8 @@ from typing import Any
 from django.db import transaction
 
 from apps.bots.models import TwilioConfig
+from apps.calls.endings import call_close
+from apps.calls.entries import TRANSFERRED
 from apps.calls.models import Call
 from apps.calls.tokens import StreamToken
 from apps.calls.twiml import stream_twiml
@@ -46,7 +48,7 @@ def what_next(over: StreamOver, *, now: datetime) -> str:
     """
     calls = Call.objects.filter(pk=over.call_id, account_id=over.account_id)
     call = calls.select_related("version").first()
-    if call is not None and (call.is_over or call.end_reason == "transferred"):
+    if call is not None and (call.is_over or call.end_reason == TRANSFERRED):
         return hang_up_document()
     if over.breaks >= TRIES:
         return _give_up(over, call, now)
@@ -73,14 +75,13 @@ def _again(over: StreamOver, call: Call | None) -> str:
 def _give_up(over: StreamOver, call: Call | None, now: datetime) -> str:
     document: dict[str, Any] = {} if call is None else call.version.document
     target = (document.get("transfers") or {}).get(FALLBACK)
-    reason = "transferred" if target else "line_lost"
     with transaction.atomic():
         found = Call.objects.select_for_update().filter(pk=over.call_id).first()
-        if found is not None and not found.is_over:
-            found.end_reason = reason
-            if not target:
-                found.status, found.ended_at = Call.Status.FAILED, now
-            found.save(update_fields=["status", "end_reason", "ended_at"])
+        if found is not None and not target:
+            call_close(found, status=Call.Status.FAILED, reason="line_lost", at=now)
+        elif found is not None and not found.is_over:
+            found.end_reason = TRANSFERRED
+            found.save(update_fields=["end_reason"])
     if target:
         return dial_document(target["to"])
     text = (document.get("lines") or {}).get("failure") or Lines().failure

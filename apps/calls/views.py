@@ -7,9 +7,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods
 from drf_spectacular.utils import (
     OpenApiExample,
     OpenApiParameter,
@@ -179,10 +176,3 @@ def _uuid(text: str) -> uuid.UUID:
         return uuid.UUID(text)
     except ValueError:
         raise ValidationError({"config_id": ["A bot's id is a UUID."]}) from None
-
-
-@csrf_exempt
-@require_http_methods(["GET", "POST"])
-def stream_status(request: HttpRequest) -> HttpResponse:
-    """Twilio's news of a stream. Taken note of by its answer alone, for now: nothing is stored."""
-    return HttpResponse(status=204)

@@ -86,10 +86,16 @@ def error_name(status_code: int) -> str:
 
 
 def envelope(
-    status_code: int, info: str, *, error: str = "", fields: Mapping[str, list[str]] | None = None
+    status_code: int,
+    info: str,
+    *,
+    error: str = "",
+    fields: Mapping[str, list[str]] | None = None,
+    members: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
-    """Build the body of an error answer."""
+    """Build the body of an error answer. members: what this kind of error says besides."""
     return {
+        **(members or {}),
         "error": error or error_name(status_code),
         "info": info,
         "fields": dict(fields or {}),

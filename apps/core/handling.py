@@ -58,12 +58,13 @@ def _envelope_of(exc: Exception, status_code: int) -> dict[str, Any]:
     if isinstance(exc, Http404 | PermissionDenied):
         info = "There is no such thing here." if status_code == 404 else "This is not allowed."
         return envelope(status_code, info)
-    own = isinstance(exc, NotJson)
+    own = NotJson.default_code if isinstance(exc, NotJson) else ""
     return envelope(
         status_code,
         str(getattr(exc, "detail", exc)),
-        error=NotJson.default_code if own else "",
+        error=getattr(exc, "error", own),
         fields=getattr(exc, "fields", None),
+        members=getattr(exc, "members", None),
     )
 
 

@@ -27,6 +27,10 @@ class ErrorSerializer(serializers.Serializer[Any]):
         help_text="What is wrong, by the field's path.",
     )
     request_id = serializers.CharField(help_text="As in the answer's X-Request-Id.")
+    reason = serializers.CharField(required=False, help_text="Of a twilio-error: which one.")
+    twilio_code = serializers.IntegerField(
+        required=False, help_text="Of a twilio-error: Twilio's number for it, or 0."
+    )
 
 
 class StrictExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]

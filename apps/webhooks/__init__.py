@@ -1,1 +1,1 @@
-"""Outgoing events: endpoints and their deliveries. Empty for now."""
+"""Outgoing events: endpoints, what is sent to them, and what became of it."""

@@ -263,7 +263,7 @@ def test_every_write_stands_in_the_audit_log(api: APIClient) -> None:
 
 def test_a_create_takes_few_queries(api: APIClient, django_assert_max_num_queries: Any) -> None:
     made(api)
-    with django_assert_max_num_queries(8) as seen:
+    with django_assert_max_num_queries(9) as seen:
         made(api)
     assert any("auditentry" in query["sql"] for query in seen.captured_queries)
 
