@@ -41,8 +41,8 @@ class Call(models.Model):
     CallSid. started_at: when it came into being here; answered_at: when somebody could speak.
 
     twilio_status: the last that Twilio said, by sequence; once terminal it is final. posted_at:
-    when the create was sent to Twilio, which happens once. retry_at: not before then, for Twilio
-    refused it unprocessed. asked: what the dialler wants of the call, see ``apps.calls.dialling``.
+    when the create was sent to Twilio, which happens once. retry_at: not before then will Twilio be
+    asked again about the call. asked: what the dialler wants of it, see ``apps.calls.wishes``.
     attempts: streams that were let in by a token of ours. gateway: the process that holds the
     stream; stream_ended_at: when that broke without either side having ended the call. cap_at: no
     call lives longer. reap_at: not looked after before then.
@@ -138,6 +138,22 @@ class Call(models.Model):
                     status__in=["completed", "busy", "failed", "no-answer", "canceled"]
                 ),
                 name="calls_open",
+            ),
+            models.Index(
+                fields=["account", "posted_at"],
+                condition=models.Q(posted_at__isnull=False),
+                name="calls_posted",
+            ),
+            models.Index(
+                fields=["account", "from_number", "-started_at", "-id"], name="calls_by_caller"
+            ),
+            models.Index(
+                fields=["account", "to_number", "-started_at", "-id"], name="calls_by_callee"
+            ),
+            models.Index(
+                fields=["-started_at"],
+                condition=models.Q(from_number="", to_number=""),
+                name="calls_bare",
             ),
         ]
 
