@@ -11,11 +11,13 @@ from dataclasses import dataclass, field
 
 import pytest
 from django.utils import timezone
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from apps.accounts.audit import Actor
+from apps.accounts.connections import connection_create
 from apps.accounts.credentials import credential_put
-from apps.accounts.models import Account, AuditEntry
+from apps.accounts.models import Account, AuditEntry, TwilioConnection
 from apps.accounts.services import api_key_create
 from apps.bots.document import draft_read
 from apps.bots.models import TwilioConfig
@@ -23,6 +25,11 @@ from apps.bots.services import Write, config_create, config_patch
 from tests.calls.test_calls_api import make_call
 from tests.conftest import ApiFor
 from tests.support.openapi import Operation, examples, operations
+from tests.support.twilio import TwilioStandIn
+
+# The stranger's account at Twilio's stand-in.
+TWILIO_SID = "AC" + "9" * 32
+TWILIO_TOKEN = "strangers-token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +97,16 @@ def an_entry(account: Account) -> Thing:
     return Thing({}, marks=(str(entry.id),))
 
 
+def a_connection(account: Account) -> Thing:
+    made = str(_connection(account).id)
+    return Thing({"id": made}, marks=(made, TWILIO_SID))
+
+
+def _connection(account: Account) -> TwilioConnection:
+    given = {"account_sid": TWILIO_SID, "auth_token": TWILIO_TOKEN}
+    return connection_create(account=account, given=given, actor=Actor(), check=False).connection
+
+
 MAKERS: dict[str, Callable[[Account], Thing]] = {
     "/twilio-config": a_config,
     "/twilio-config/{id}": a_config,
@@ -112,11 +129,17 @@ MAKERS: dict[str, Callable[[Account], Thing]] = {
     "/credentials/{provider}": a_credential,
     "/credentials/{provider}/test": a_credential,
     "/audit-log": an_entry,
+    "/twilio-connections": a_connection,
+    "/twilio-connections/{id}": a_connection,
+    "/twilio-connections/{id}/check": a_connection,
+    "/twilio-connections/{id}/subaccounts": a_connection,
 }
 # Lists that are the server's, not an account's.
 OF_EVERYBODY = {"/providers"}
 # What another account may do under a name that both may use, and its answer.
 OUR_OWN: dict[tuple[str, str], int] = {("put", "/credentials/{provider}"): 200}
+
+OF_TWILIO = ("/twilio-connections", "/phone-numbers")
 
 LISTS = [
     operation
@@ -126,6 +149,17 @@ LISTS = [
     and operation.path not in OF_EVERYBODY
 ]
 THINGS = [operation for operation in operations() if operation.takes_parameters]
+
+
+@pytest.fixture(autouse=True)
+def _twilio_is_there(request: pytest.FixtureRequest, settings: Settings) -> None:
+    """For those operations alone that ask it."""
+    if request.node.callspec.params["operation"].path.startswith(OF_TWILIO):
+        twilio: TwilioStandIn = request.getfixturevalue("twilio")
+        settings.TWILIO_API_URL = twilio.url
+        theirs = twilio.world.account_add()
+        theirs.sid, theirs.auth_token, theirs.owner_sid = TWILIO_SID, TWILIO_TOKEN, TWILIO_SID
+        twilio.world.accounts[TWILIO_SID] = theirs
 
 
 @pytest.mark.parametrize("operation", LISTS, ids=str)

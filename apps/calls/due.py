@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime, timedelta
 from typing import Final
 
-from django.db import transaction
+from django.db import connection, transaction
 from django.db.models import F, Q, Window
 from django.db.models.functions import RowNumber
 from django.utils import timezone
@@ -23,6 +24,7 @@ from apps.calls.posting import call_fail, call_post
 LATE = timedelta(minutes=60)
 # Looked at in one sweep; the next one comes in a second.
 BATCH = 500
+DIALLERS = 8
 
 _WAITING: Final = (Call.Status.SCHEDULED, Call.Status.QUEUED)
 _OLDEST: Final = ("scheduled_at", "started_at", "id")
@@ -46,6 +48,22 @@ def calls_due_dial(*, clock: Clock = timezone.now, each: Each = map) -> int:
     )
     busy: set[uuid.UUID] = set()
     return sum(each(lambda call: _due_dial(call, clock, busy), list(due[:BATCH])))
+
+
+def calls_at_once(dial: Callable[[Call], bool], calls: Iterable[Call]) -> Iterable[bool]:
+    """A ``map`` that dials several at a time: a Twilio that hangs holds each up for 15 s."""
+
+    def and_close(call: Call) -> bool:
+        try:
+            return dial(call)
+        finally:
+            connection.close()
+
+    found = list(calls)
+    if not found:
+        return []
+    with ThreadPoolExecutor(DIALLERS, thread_name_prefix="dial") as pool:
+        return list(pool.map(and_close, found))
 
 
 def _due_dial(call: Call, clock: Clock, busy: set[uuid.UUID]) -> bool:

@@ -13,6 +13,7 @@ from django.utils import timezone
 from apps.accounts.audit import Actor, Target, audit_record
 from apps.accounts.models import Account, TwilioConnection
 from apps.accounts.twilio import ask
+from apps.calls.endings import call_close
 from apps.calls.lines import Clock
 from apps.calls.lookups import call_take, connection_of
 from apps.calls.models import Call
@@ -69,9 +70,7 @@ def _due_say(row: Call, clock: Clock) -> bool:
 def _want(row: Call, clock: Clock) -> None:
     """Note the wish in a locked row; a call that is not dialled yet is over by that."""
     if row.posted_at is None and row.status in (Call.Status.SCHEDULED, Call.Status.QUEUED):
-        row.status, row.end_reason = Call.Status.CANCELED, "canceled"
-        row.ended_at, row.retry_at = clock(), None
-        row.save(update_fields=["status", "end_reason", "ended_at", "retry_at"])
+        call_close(row, status=Call.Status.CANCELED, reason="canceled", at=clock())
         return
     if connection_of(row) is None:
         raise NothingToHangUpWith

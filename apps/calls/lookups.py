@@ -8,8 +8,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from email.utils import parsedate_to_datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from django.db import IntegrityError, transaction
@@ -18,10 +17,13 @@ from django.utils import timezone
 
 from apps.accounts.models import TwilioConnection
 from apps.accounts.twilio import ask
+from apps.calls.callback_effects import END_REASONS, call_move
+from apps.calls.endings import call_close
 from apps.calls.lines import Clock
 from apps.calls.models import Call
 from apps.calls.posting import UNTOLD, call_fail
 from apps.telephony import rest
+from apps.telephony.progress import TERMINAL, moment, number, word
 from apps.telephony.rest import TwilioError
 
 LOOK_AGAIN = timedelta(seconds=15)
@@ -39,16 +41,6 @@ LOOKED_UP = "looked_up"
 PAGE = "100"
 BATCH = 50
 
-_STATUS: Final[Mapping[str, str]] = {
-    "queued": Call.Status.DIALING,
-    "initiated": Call.Status.DIALING,
-    **{status: status for status in ("ringing", "in-progress", *Call.TERMINAL)},
-}
-_RANK: Final = (
-    *(Call.Status.SCHEDULED, Call.Status.QUEUED, Call.Status.UNKNOWN, Call.Status.DIALING),
-    *(Call.Status.RINGING, Call.Status.IN_PROGRESS),
-)
-
 Found = Mapping[str, Any]
 
 
@@ -62,36 +54,20 @@ def call_take(row: Call, found: Found) -> None:
     """
     row.call_sid = row.call_sid or str(found.get("sid") or "")
     row.twilio_account_sid = row.twilio_account_sid or str(found.get("account_sid") or "")
-    row.answered_by = row.answered_by or str(found.get("answered_by") or "")[:32]
-    status = _STATUS.get(str(found.get("status")), "")
-    if status and not row.is_over:
-        _status_take(row, status, found)
+    row.answered_by = row.answered_by or word(str(found.get("answered_by") or ""), 32)
+    status = str(found.get("status") or "")
+    row.twilio_status, row.retry_at = row.twilio_status or status, None
+    began = moment(str(found.get("start_time") or ""))
+    if status in ("in-progress", "completed"):
+        row.answered_at = row.answered_at or began
+    if status in TERMINAL:
+        row.billed_s = number(str(found.get("duration") or ""))
+    call_move(row, status)
     row.save()
-
-
-def _status_take(row: Call, status: str, found: Found) -> None:
-    begun = _time(found.get("start_time"))
-    if status in Call.TERMINAL:
-        row.ended_at = _time(found.get("end_time")) or timezone.now()
-        row.billed_s = _seconds(found.get("duration"))
-        row.end_reason = row.end_reason or status
-    elif _RANK.index(status) <= _RANK.index(row.status):
-        return
-    if status in (Call.Status.COMPLETED, Call.Status.IN_PROGRESS):
-        row.answered_at = row.answered_at or begun
-    row.status, row.twilio_status, row.retry_at = status, str(found["status"]), None
-
-
-def _time(text: Any) -> datetime | None:
-    """Read Twilio's RFC 2822."""
-    try:
-        return parsedate_to_datetime(str(text)).astimezone(UTC) if text else None
-    except ValueError:
-        return None
-
-
-def _seconds(text: Any) -> int | None:
-    return int(text) if str(text).isascii() and str(text).isdigit() else None
+    if status in TERMINAL:
+        ended = moment(str(found.get("end_time") or "")) or timezone.now()
+        reason = row.end_reason or END_REASONS[status]
+        call_close(row, status=status, reason=reason, at=ended)
 
 
 # --- calls whose create may have been carried out -------------------------------------------------
@@ -150,7 +126,7 @@ def _candidates(call: Call, listed: Iterable[Found]) -> list[Found]:
         str(found["sid"]): found
         for found in listed
         if found.get("direction") == "outbound-api"
-        and first <= (_time(found.get("date_created")) or first) <= last
+        and first <= (moment(str(found.get("date_created") or "")) or first) <= last
     }
     known = Call.objects.filter(account_id=call.account_id, call_sid__in=fitting)
     for sid in known.values_list("call_sid", flat=True):

@@ -164,6 +164,16 @@ class Call(models.Model):
     def is_over(self) -> bool:
         return self.status in self.TERMINAL
 
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds from when somebody could speak to the end; None while it runs."""
+        if self.ended_at is None:
+            return None
+        # A call that we dial begins long before anybody can speak, and perhaps nobody ever does.
+        spoken = self.stream_sid or self.direction == self.Direction.INBOUND
+        began = self.answered_at or (self.started_at if spoken else self.ended_at)
+        return round((self.ended_at - began).total_seconds(), 3)
+
 
 class StreamPass(models.Model):
     """A stream token of ours that has been used: the row is its use.

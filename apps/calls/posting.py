@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from apps.accounts.twilio import ask
 from apps.bots.models import TwilioConfigVersion
+from apps.calls.endings import call_close
 from apps.calls.lines import Clock
 from apps.calls.models import Call
 from apps.calls.wishes import create_request
@@ -52,8 +53,9 @@ def call_post(call: Call, version: TwilioConfigVersion, *, clock: Clock = timezo
         _placed(call, answer)
 
 
-def postings_abandon(now: datetime) -> int:
+def postings_abandon(*, clock: Clock = timezone.now) -> int:
     """Turn calls unknown whose create somebody began to send and never told the end of."""
+    now = clock()
     return (
         Call.objects.open()
         .filter(UNTOLD, status=Call.Status.DIALING, posted_at__lt=now - POSTING)
@@ -66,9 +68,9 @@ def call_fail(call: Call, reason: str, error: str, *, code: str = "", now: datet
 
     reason: one word, for programs. error: what to do, for people. code: Twilio's number.
     """
-    call.status, call.end_reason, call.ended_at = Call.Status.FAILED, reason[:32], now
     call.error_code, call.error, call.retry_at = code, error[:300], None
-    call.save(update_fields=["status", "end_reason", "ended_at", "error_code", "error", "retry_at"])
+    call.save(update_fields=["error_code", "error", "retry_at"])
+    call_close(call, status=Call.Status.FAILED, reason=reason[:32], at=now)
 
 
 def _placed(call: Call, answer: dict[str, Any]) -> None:

@@ -160,7 +160,11 @@ class CallSerializer(serializers.ModelSerializer[Call]):
     scheduled_at = serializers.DateTimeField(
         read_only=True, allow_null=True, help_text="When it is, or was, to be dialled."
     )
-    duration_s = serializers.SerializerMethodField()
+    duration_s = serializers.FloatField(
+        read_only=True,
+        allow_null=True,
+        help_text="Seconds from when somebody could speak to the end; null while it runs.",
+    )
     billed_s = serializers.IntegerField(
         read_only=True, allow_null=True, help_text="Seconds by Twilio's count."
     )
@@ -202,15 +206,6 @@ class CallSerializer(serializers.ModelSerializer[Call]):
     locals()["from"] = serializers.CharField(
         source="from_number", read_only=True, help_text="Empty: not known."
     )
-
-    def get_duration_s(self, call: Call) -> float | None:
-        """Seconds from when somebody could speak to the end; null while it runs."""
-        if call.ended_at is None:
-            return None
-        # A call that we dial begins long before anybody can speak, and perhaps nobody ever does.
-        spoken = call.stream_sid or call.direction == Call.Direction.INBOUND
-        began = call.answered_at or (call.started_at if spoken else call.ended_at)
-        return round((call.ended_at - began).total_seconds(), 3)
 
     @extend_schema_field(CallErrorSerializer(allow_null=True))
     def get_error(self, call: Call) -> dict[str, Any] | None:

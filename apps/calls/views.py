@@ -57,10 +57,3 @@ def _numbers(request: HttpRequest) -> dict[str, str]:
 def after_stream(request: HttpRequest) -> HttpResponse:
     """Twilio's question when ``<Connect>`` has ended: the conversation is over, hang up."""
     return HttpResponse(hang_up_document(), content_type="text/xml")
-
-
-@csrf_exempt
-@require_http_methods(["GET", "POST"])
-def stream_status(request: HttpRequest) -> HttpResponse:
-    """Twilio's news of a stream. Taken note of by its answer alone, for now: nothing is stored."""
-    return HttpResponse(status=204)

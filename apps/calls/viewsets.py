@@ -101,7 +101,7 @@ class CallViewSet(
             actor=actor_of(request),
             key=request.headers.get(HEADER, ""),
         )
-        if call.status == Call.Status.FAILED and call.error_code:
+        if call.status == Call.Status.FAILED and call.error_code and not call.call_sid:
             raise refusal_of(call)
         answer = Response(CallSerializer(call).data, status=status.HTTP_201_CREATED)
         answer["Location"] = request.build_absolute_uri(reverse("call", kwargs={"pk": call.id}))

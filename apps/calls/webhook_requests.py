@@ -6,11 +6,12 @@ import uuid
 from dataclasses import dataclass
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
 from prometheus_client import Counter
 
 from apps.accounts.models import Account
 from apps.accounts.signing import secrets_of
+from apps.core.errors import envelope
 from apps.telephony.signatures import SETTINGS_HEADER, SIGNATURE_HEADER, Signed, webhook_is_signed
 
 REFUSED = Counter(
@@ -38,9 +39,8 @@ class Asked:
 def refusal(refused: RequestRefused) -> HttpResponse:
     """Count a refused request and answer it. Twilio logs 11200 with the text."""
     REFUSED.labels(refused.reason).inc()
-    return HttpResponse(
-        f"Refused: {refused.reason.replace('_', ' ')}.", status=403, content_type="text/plain"
-    )
+    said = f"Refused: {refused.reason.replace('_', ' ')}."
+    return JsonResponse(envelope(403, said), status=403)
 
 
 def fields_of(request: HttpRequest) -> QueryDict:

@@ -63,7 +63,7 @@ def test_what_is_no_list_of_scopes_is_refused(value: Any) -> None:
 
 def test_a_key_that_says_nothing_makes_no_keys(account: Account) -> None:
     key, _ = api_key_create(account=account, actor=Actor())
-    assert key.scopes == ["configs:read", "configs:write", "calls:read", "calls:write"]
+    assert key.scopes == [scope for scope in SCOPES if scope != "admin"]
 
 
 def test_keys_from_before_there_were_scopes_may_do_all(account: Account) -> None:
@@ -99,6 +99,13 @@ NEEDED = [
     ("delete", "/credentials/openai", "admin"),
     ("post", "/credentials/openai/test", "admin"),
     ("get", "/audit-log", "admin"),
+    ("get", "/twilio-connections", "phones:read"),
+    ("post", "/twilio-connections", "admin"),
+    ("get", f"/twilio-connections/{ID}", "phones:read"),
+    ("patch", f"/twilio-connections/{ID}", "admin"),
+    ("delete", f"/twilio-connections/{ID}", "admin"),
+    ("post", f"/twilio-connections/{ID}/check", "admin"),
+    ("get", f"/twilio-connections/{ID}/subaccounts", "phones:read"),
 ]
 
 

@@ -174,11 +174,11 @@ def test_a_process_that_dies_between_commit_and_answer_leaves_the_call_unknown(
     # As it stands when nothing was written down after the post.
     Call.objects.update(call_sid="", twilio_account_sid="", posted_at=clock.now)
     clock.now += POSTING
-    assert postings_abandon(clock.now) == 0
+    assert postings_abandon(clock=clock) == 0
     clock.forward(0.001)
-    assert postings_abandon(clock.now) == 1
+    assert postings_abandon(clock=clock) == 1
     assert the_call().status == Status.UNKNOWN
-    assert postings_abandon(clock.now) == 0
+    assert postings_abandon(clock=clock) == 0
     assert len(twilio.asked("calls.create")) == 1
 
 
@@ -191,7 +191,7 @@ def test_a_call_that_somebody_told_of_is_not_unknown(
     dial()
     Call.objects.update(**{"call_sid": "", "posted_at": clock.now, **told})
     clock.forward(3_600)
-    assert postings_abandon(clock.now) == 0
+    assert postings_abandon(clock=clock) == 0
 
 
 def test_an_answer_that_comes_after_all_settles_the_call(dial: Post, twilio: TwilioStandIn) -> None:
