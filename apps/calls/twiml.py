@@ -4,32 +4,40 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import Mapping
-from urllib.parse import urlencode
 
 from django.conf import settings
 
 from apps.calls.tokens import StreamToken, token_make
-from apps.telephony.twiml import PARAMETER_CHARACTERS, stream_document
+from apps.calls.webhook_requests import callback_url
+from apps.telephony.twiml import PARAMETER_CHARACTERS, Before, stream_document
 
 
 def stream_twiml(
-    token: StreamToken, *, account_id: uuid.UUID, parameters: Mapping[str, str] | None = None
+    token: StreamToken,
+    *,
+    account_id: uuid.UUID,
+    breaks: int = 0,
+    parameters: Mapping[str, str] | None = None,
+    before: Before = (),
 ) -> str:
     """Connect a call to the media gateway.
 
-    parameters: what else the call brings; those that Twilio would not carry are left out.
+    breaks: how often the call's line broke before. parameters: what else the call brings; those
+    that Twilio would not carry are left out.
     """
-    about = urlencode({"account": str(account_id), "call": str(token.call_id)})
+    call = token.call_id
+    more = {"bot": str(token.config_id), "breaks": str(breaks)}
     return stream_document(
         stream_url=settings.STREAM_URL,
-        action_url=f"{settings.PUBLIC_URL}/twilio/after-stream?{about}",
-        status_url=f"{settings.PUBLIC_URL}/twilio/stream-status?{about}",
+        action_url=callback_url("after-stream", account_id=account_id, call_id=call, **more),
+        status_url=callback_url("stream-status", account_id=account_id, call_id=call),
         parameters={
             **_carried(parameters or {}),
             "account": str(account_id),
             "bot": str(token.config_id),
             "token": token_make(token),
         },
+        before=before,
     )
 
 

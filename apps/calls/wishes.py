@@ -9,14 +9,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Final
-from urllib.parse import urlencode
-
-from django.conf import settings
 
 from apps.bots.models import TwilioConfigVersion
 from apps.calls.models import Call
 from apps.calls.tokens import StreamToken
 from apps.calls.twiml import stream_twiml
+from apps.calls.webhook_requests import callback_url
 from apps.telephony import rest
 from apps.telephony.rest import Request
 
@@ -87,7 +85,7 @@ def create_request(call: Call, version: TwilioConfigVersion) -> Request:
         "To": call.to_number,
         "From": call.from_number,
         "Twiml": stream_twiml(token, account_id=call.account_id),
-        "StatusCallback": _callback("status", call),
+        "StatusCallback": callback_url("status", account_id=call.account_id, call_id=call.id),
         # Repeated, one parameter an event: joined they are a 21626, or no callbacks at all.
         "StatusCallbackEvent": list(EVENTS),
         "Timeout": str(asked.get("timeout", RING_DEFAULT_S)),
@@ -115,10 +113,7 @@ def _detection(call: Call, wanted: Mapping[str, Any]) -> dict[str, str | list[st
         fields["MachineDetectionTimeout"] = str(wanted["timeout"])
     if wanted["mode"] == ASYNC:
         fields["AsyncAmd"] = "true"
-        fields["AsyncAmdStatusCallback"] = _callback("amd", call)
+        fields["AsyncAmdStatusCallback"] = callback_url(
+            "amd", account_id=call.account_id, call_id=call.id
+        )
     return fields
-
-
-def _callback(kind: str, call: Call) -> str:
-    about = urlencode({"account": str(call.account_id), "call": str(call.id)})
-    return f"{settings.PUBLIC_URL}/twilio/{kind}?{about}"
