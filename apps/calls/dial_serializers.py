@@ -117,7 +117,7 @@ class DialSerializer(StrictSerializer):
         help_text="Seconds after which Twilio ends the call; by default the bot's, and a minute.",
     )
     send_digits = PatternField(
-        rf"({DIGITS})?",
+        DIGITS,
         expected="Up to 32 of 0-9, A-D, #, *, and w or W for half a second or a whole one.",
         default="",
         allow_blank=True,

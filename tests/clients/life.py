@@ -28,7 +28,7 @@ from botsconfig_client.api.api_keys import (
     api_key_rotate,
 )
 from botsconfig_client.api.audit_log import audit_log_list
-from botsconfig_client.api.calls import calls_get, calls_list
+from botsconfig_client.api.calls import calls_dial, calls_get, calls_hang_up, calls_list
 from botsconfig_client.api.credentials import (
     credential_delete,
     credential_get,
@@ -65,6 +65,7 @@ from botsconfig_client.models import (
     ApiKey,
     ApiKeyBodyRequest,
     BotProfileEnum,
+    Call,
     CallDetail,
     ConfigRequest,
     ConfigRequestVariables,
@@ -79,6 +80,7 @@ from botsconfig_client.models import (
     DailyBotsList,
     DailyBotsOptionRequest,
     DailyBotsServicesRequest,
+    DialRequest,
     Error,
     LlmRequest,
     NewApiKey,
@@ -114,7 +116,7 @@ Client = AuthenticatedClient
 Kind = TypeVar("Kind")
 
 # Operations that no client can bring to succeed here, each with the reason.
-NOT_CALLED: dict[str, str] = {}
+NOT_CALLED: dict[str, str] = {"calls_dial": "This server has no Twilio to dial by."}
 
 
 def configs(client: Client) -> None:
@@ -349,6 +351,16 @@ def calls(client: Client) -> None:
     page = typed(calls_list.sync_detailed(client=client), 200, PaginatedCallList)
     call = typed(calls_get.sync_detailed(page.results[0].id, client=client), 200, CallDetail)
     assert call.turns[0].text_heard == "Hello."
+    assert call.error is None
+    ended = calls_hang_up.sync_detailed(call.id, client=client)
+    assert typed(ended, 200, Call).status == call.status
+
+    wish = DialRequest(config_id=call.config_id, to="+14158675309", from_="+14155550100")
+    refused = calls_dial.sync_detailed(client=client, body=wish)
+    assert "connection" in typed(refused, 409, Error).info
+    wish.to = "030123456"
+    wrong = calls_dial.sync_detailed(client=client, body=wish)
+    assert "+4930123456" in typed(wrong, 400, Error).fields["to"][0]
 
 
 def providers(client: Client) -> None:
