@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from apps.calls.callback_orphans import orphans_adopt
 from apps.calls.callbacks import callbacks_sweep
+from apps.calls.number_watch import numbers_sweep
 from apps.core.periodic import periodic
 
 
@@ -17,3 +18,9 @@ def callbacks() -> int:
 def callbacks_unknown() -> int:
     """Write down calls that only Twilio told us of, and forget what nobody asks about."""
     return orphans_adopt()
+
+
+@periodic(every_s=5, name="calls.numbers")
+def numbers() -> int:
+    """Flag numbers whose settings at Twilio are not what they are to be."""
+    return numbers_sweep()

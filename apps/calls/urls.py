@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
-from apps.calls import callback_views, views
+from apps.calls import callback_views, fallback_views, views
+from apps.calls.account_views import AccountView
+from apps.calls.number_views import PhoneNumberViewSet
 from apps.core.routing import both
 
+_numbers = PhoneNumberViewSet.as_view({"get": "list"})
+_number = PhoneNumberViewSet.as_view({"get": "retrieve", "put": "update"})
+_repair = PhoneNumberViewSet.as_view({"post": "repair"})
+
 urlpatterns = [
+    *both("account", AccountView.as_view(), name="account"),
+    *both("phone-numbers", _numbers, name="phone-numbers"),
+    *both("phone-numbers/<str:sid>", _number, name="phone-number"),
+    *both("phone-numbers/<str:sid>/repair", _repair, name="phone-number-repair"),
     *both("calls", views.CallViewSet.as_view({"get": "list"}), name="calls"),
     *both("calls/<uuid:pk>", views.CallViewSet.as_view({"get": "retrieve"}), name="call"),
     *both("twilio/voice/<uuid:config_id>", views.voice, name="voice"),
+    *both("twilio/fallback", fallback_views.fallback, name="fallback"),
     *both("twilio/after-stream", views.after_stream, name="after-stream"),
     *both("twilio/status", callback_views.status, name="call-status"),
     *both("twilio/stream-status", callback_views.stream_status, name="stream-status"),

@@ -21,7 +21,7 @@ ENVELOPES = [
     {"$ref": "#/components/schemas/DailyBotsError"},
 ]
 # Bodies that may be left out, because every member has a default.
-OPTIONAL_BODIES = {"api_key_rotate", "twilio_config_rotate_token"}
+OPTIONAL_BODIES = {"api_key_rotate", "twilio_config_rotate_token", "phone_number_repair"}
 # Where anything may stand, and why. A * is any member that is not named.
 ANYTHING = {
     "LlmRequest.*": "a provider's own options; GET /providers has their schemas",
@@ -41,6 +41,8 @@ ANYTHING = {
     "TwilioConfig.metadata.*": "the client's own",
     "TwilioConfigBodyRequest.metadata.*": "as above",
     "PatchedTwilioConfigBodyRequest.metadata.*": "as above",
+    "Account.defaults.*": "a slot of a bot, as in its config",
+    "PatchedAccountBodyRequest.defaults.*": "as above",
     "CallEvent.data.*": "every kind of event has its own",
     "DailyBotsOptionRequest.value": "every option has its own",
     "DailyBotsOption.value": "as above",
