@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
+from django.utils import timezone
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
@@ -22,6 +23,9 @@ from apps.bots.document import draft_read
 from apps.bots.models import TwilioConfig
 from apps.bots.services import Write, config_create, config_patch
 from apps.calls.models import PhoneNumber
+from apps.webhooks.endpoints import endpoint_create
+from apps.webhooks.models import Delivery, Endpoint
+from apps.webhooks.services import event_publish
 from tests.calls.test_calls_api import make_call
 from tests.conftest import ApiFor
 from tests.support.openapi import Operation, examples, operations
@@ -51,6 +55,12 @@ def a_config(account: Account) -> Thing:
 def a_call(account: Account) -> Thing:
     call = make_call(_config(account), sid="CAstranger")
     return Thing({"id": str(call.id)}, marks=(str(call.id), call.call_sid))
+
+
+def a_call_to_come(account: Account) -> Thing:
+    values = {"direction": "outbound", "status": "scheduled", "scheduled_at": timezone.now()}
+    call = make_call(_config(account), sid="", **values)
+    return Thing({"id": str(call.id)})
 
 
 def _config(account: Account) -> TwilioConfig:
@@ -84,6 +94,24 @@ def a_credential(account: Account) -> Thing:
     # No free call to this vendor is known, so testing it asks nobody.
     credential_put(account=account, provider="rime", api_key="strangers-key-9876", actor=Actor())
     return Thing({"provider": "rime"}, marks=("9876",))
+
+
+def an_endpoint(account: Account) -> Thing:
+    endpoint = _endpoint(account)
+    return Thing({"id": str(endpoint.id)}, marks=(str(endpoint.id), endpoint.url))
+
+
+def a_delivery(account: Account) -> Thing:
+    endpoint = _endpoint(account)
+    event_publish(account_id=account.id, kind="call.ended", data={"call": {"id": "a stranger's"}})
+    delivery = Delivery.objects.get(endpoint=endpoint)
+    return Thing({"id": str(endpoint.id), "delivery_id": str(delivery.id)})
+
+
+def _endpoint(account: Account) -> Endpoint:
+    # Pings of it end here: no request leaves for a private address.
+    url = "https://127.0.0.1:9/a-stranger"
+    return endpoint_create(account=account, actor=Actor(), url=url)[0]
 
 
 def an_entry(account: Account) -> Thing:
@@ -126,6 +154,7 @@ MAKERS: dict[str, Callable[[Account], Thing]] = {
     "/v1/twilio-config/{id}": a_config,
     "/calls": a_call,
     "/calls/{id}": a_call,
+    "/calls/{id}/hangup": a_call_to_come,
     "/api-keys": a_key,
     "/api-keys/{id}": a_key,
     "/api-keys/{id}/rotate": a_key,
@@ -134,6 +163,14 @@ MAKERS: dict[str, Callable[[Account], Thing]] = {
     "/credentials/{provider}/test": a_credential,
     "/audit-log": an_entry,
     "/account": an_account,
+    "/webhooks": an_endpoint,
+    "/webhooks/{id}": an_endpoint,
+    "/webhooks/{id}/rotate-secret": an_endpoint,
+    "/webhooks/{id}/ping": an_endpoint,
+    "/webhooks/{id}/replay": an_endpoint,
+    "/webhooks/{id}/deliveries": an_endpoint,
+    "/webhooks/{id}/deliveries/{delivery_id}": a_delivery,
+    "/webhooks/{id}/deliveries/{delivery_id}/replay": a_delivery,
     "/twilio-connections": a_connection,
     "/twilio-connections/{id}": a_connection,
     "/twilio-connections/{id}/check": a_connection,
@@ -143,7 +180,7 @@ MAKERS: dict[str, Callable[[Account], Thing]] = {
     "/phone-numbers/{sid}/repair": a_number,
 }
 # Lists that are the server's, not an account's.
-OF_EVERYBODY = {"/providers"}
+OF_EVERYBODY = {"/providers", "/webhooks/kinds"}
 # What another account may do under a name that both may use, and its answer.
 OUR_OWN: dict[tuple[str, str], int] = {("put", "/credentials/{provider}"): 200}
 

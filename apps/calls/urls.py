@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from apps.calls import callback_views, fallback_views, views
+from apps.calls import callback_views, fallback_views, ringing_views
 from apps.calls.account_views import AccountView
 from apps.calls.number_views import PhoneNumberViewSet
+from apps.calls.viewsets import CallViewSet, HangUpView
 from apps.core.routing import both
 
 _numbers = PhoneNumberViewSet.as_view({"get": "list"})
@@ -16,11 +17,12 @@ urlpatterns = [
     *both("phone-numbers", _numbers, name="phone-numbers"),
     *both("phone-numbers/<str:sid>", _number, name="phone-number"),
     *both("phone-numbers/<str:sid>/repair", _repair, name="phone-number-repair"),
-    *both("calls", views.CallViewSet.as_view({"get": "list"}), name="calls"),
-    *both("calls/<uuid:pk>", views.CallViewSet.as_view({"get": "retrieve"}), name="call"),
-    *both("twilio/voice/<uuid:config_id>", views.voice, name="voice"),
     *both("twilio/fallback", fallback_views.fallback, name="fallback"),
-    *both("twilio/after-stream", views.after_stream, name="after-stream"),
+    *both("calls", CallViewSet.as_view({"get": "list", "post": "create"}), name="calls"),
+    *both("calls/<uuid:pk>", CallViewSet.as_view({"get": "retrieve"}), name="call"),
+    *both("calls/<uuid:pk>/hangup", HangUpView.as_view(), name="call-hangup"),
+    *both("twilio/voice/<uuid:config_id>", ringing_views.voice, name="voice"),
+    *both("twilio/after-stream", ringing_views.after_stream, name="after-stream"),
     *both("twilio/status", callback_views.status, name="call-status"),
     *both("twilio/stream-status", callback_views.stream_status, name="stream-status"),
     *both("twilio/amd", callback_views.amd, name="amd"),
