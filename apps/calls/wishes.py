@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from apps.bots.models import TwilioConfigVersion
@@ -80,12 +81,15 @@ def create_request(call: Call, version: TwilioConfigVersion) -> Request:
     """
     assert call.connection is not None
     asked = call.asked
+    callback = partial(callback_url, account_id=call.account_id, call_id=call.id)
     token = StreamToken(call.id, call.config_id, attempt=1)
     fields: dict[str, str | list[str]] = {
         "To": call.to_number,
         "From": call.from_number,
         "Twiml": stream_twiml(token, account_id=call.account_id),
-        "StatusCallback": callback_url("status", account_id=call.account_id, call_id=call.id),
+        # Asked where the TwiML fails, or what it leads to: the caller hears an apology.
+        "FallbackUrl": callback("fallback", bot=str(call.config_id)),
+        "StatusCallback": callback("status"),
         # Repeated, one parameter an event: joined they are a 21626, or no callbacks at all.
         "StatusCallbackEvent": list(EVENTS),
         "Timeout": str(asked.get("timeout", RING_DEFAULT_S)),
