@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from apps.calls import callback_views, views
+from apps.calls import callback_views, ringing_views, views
 from apps.core.routing import both
 
 urlpatterns = [
     *both("calls", views.CallViewSet.as_view({"get": "list"}), name="calls"),
     *both("calls/<uuid:pk>", views.CallViewSet.as_view({"get": "retrieve"}), name="call"),
-    *both("twilio/voice/<uuid:config_id>", views.voice, name="voice"),
-    *both("twilio/after-stream", views.after_stream, name="after-stream"),
+    *both("twilio/voice/<uuid:config_id>", ringing_views.voice, name="voice"),
+    *both("twilio/after-stream", ringing_views.after_stream, name="after-stream"),
     *both("twilio/status", callback_views.status, name="call-status"),
     *both("twilio/stream-status", callback_views.stream_status, name="stream-status"),
     *both("twilio/amd", callback_views.amd, name="amd"),

@@ -15,7 +15,7 @@ from apps.calls.journal import JournalWriter
 from apps.calls.ringing import Ringing
 from apps.core import health
 from apps.gateway.admission import Admitted, Gate
-from apps.gateway.building import ProviderMissing, Providers, providers_of, settings_of
+from apps.gateway.building import ProviderMissing, Providers, going_on, providers_of, settings_of
 from apps.gateway.line import StreamLine
 from apps.gateway.metrics import CALLS_LIVE, entries_count, lag_measure
 from apps.gateway.session import CallJournal, Session, journal_of
@@ -46,6 +46,7 @@ class Gateway:
         self.detector = BatchedSilero()
         self.sessions: dict[uuid.UUID, Session] = {}
         self.draining = False
+        self.id = uuid.uuid4()
         self.reception = Reception(self.gate, _build)
         loop = asyncio.get_running_loop()
 
@@ -63,16 +64,16 @@ class Gateway:
 
         A bot whose providers cannot run here says so with a stock sentence, and hangs up.
         """
-        admission = admitted.admission
-        journal = journal_of(self.journal, admission, started)
-        journal.began_now(admission, started.call_sid)
+        entrance, admission = admitted.entrance, admitted.entrance.admission
+        journal = journal_of(self.journal, entrance, started)
+        journal.began_now(entrance, started, self.id)
         prepared = self.reception.claim(started.call_sid, admission)
         prepared = prepared or _prepared(admission, journal)
         given = prepared or Prepared.now(unavailable())
         parts = given.providers
         if prepared is None:  # what stands in for them charges nothing
             journal = replace(journal, tariffs=())
-        talk = settings_of(admission.document)
+        talk = going_on(settings_of(admission.document), entrance.past)
         transferrer = transferrer_of(admission, started)
         toolbox = toolbox_of(admission, talk.tools, transfers=transferrer is not None)
         conversation = assemble(

@@ -57,6 +57,7 @@ class Conversation:
         self.settings = settings
         self.clock = clock
         self.history = History(settings.messages)
+        self.history.append(settings.past)
         self.phase = Phase.LISTENING
         self.phase_since = self.started_at = clock.now()
         self.parts: Parts
@@ -68,7 +69,9 @@ class Conversation:
     def open(self) -> None:
         """The stream has started."""
         self.started_at = self.phase_since = self.clock.now()
-        if self.settings.lines.greeting:
+        if self.settings.opening != "fresh":
+            self._reopen()
+        elif self.settings.lines.greeting:
             self.observe(Heard.OPENED_WITH_GREETING)
         elif self.settings.speaks_first:
             self.observe(Heard.OPENED_BY_MODEL)
@@ -113,6 +116,8 @@ class Conversation:
             self.observe(Heard.BOT_TRANSFERS)
         elif self.phase is Phase.SPEAKING and talk.leaves:
             self.observe(Heard.BOT_LEFT)
+        elif talk.source == "resume" and self.history.unanswered:
+            self.observe(Heard.RESUMED)
         else:
             self.observe(Heard.PLAYBACK_ENDED)
         # Speech that began while the bot was not to be interrupted has been waiting for its turn.
@@ -220,6 +225,12 @@ class Conversation:
             answer = self.history.unanswered or self._must_open()
             self.observe(Heard.WORDS if answer else Heard.NO_WORDS)
 
+    def _reopen(self) -> None:
+        if self.settings.opening == "again":
+            self.observe(Heard.OPENED_AGAIN)
+        elif self.history.unanswered:
+            self.observe(Heard.OPENED_BY_MODEL)
+
     def _is_backchannel(self, text: str) -> bool:
         return self.phase is Phase.CHECKING and text.lower().strip(" .,!?") in BACKCHANNELS
 
@@ -249,7 +260,9 @@ class Conversation:
             return
         talk.kept = True
         before_tools = interrupted and self.parts.speaker.owes
-        self.history.bot_said(talk.heard(now), before_tools=before_tools)
+        # Between a question and its answer it would look like the answer.
+        if talk.source != "resume" or not self.history.unanswered:
+            self.history.bot_said(talk.heard(now), before_tools=before_tools)
         self.parts.minutes.bot_said(talk, now, interrupted=interrupted)
         self.parts.speaker.follow(self.history.messages())
         if talk.source == "model":
@@ -284,6 +297,7 @@ _ACTIONS: Mapping[Do, Callable[[Conversation], None]] = {
     Do.SAY_GOODBYE: _line("goodbye"),
     Do.SAY_TIME_UP: _line("time_up"),
     Do.SAY_FAILURE: _line("failure"),
+    Do.SAY_RESUME: _line("resume"),
     Do.TRANSFER: Conversation.transfer,
     Do.HANG_UP: Conversation.hang_up,
 }
