@@ -14,6 +14,7 @@ from typing import Any
 from django.db import transaction
 
 from apps.bots.models import TwilioConfig
+from apps.calls.endings import call_close
 from apps.calls.models import Call
 from apps.calls.tokens import StreamToken
 from apps.calls.twiml import stream_twiml
@@ -77,10 +78,11 @@ def _give_up(over: StreamOver, call: Call | None, now: datetime) -> str:
     with transaction.atomic():
         found = Call.objects.select_for_update().filter(pk=over.call_id).first()
         if found is not None and not found.is_over:
-            found.end_reason = reason
+            # A gateway that was killed has not said that its stream is over.
+            found.stream_ended_at, found.end_reason = found.stream_ended_at or now, reason
+            found.save(update_fields=["stream_ended_at", "end_reason"])
             if not target:
-                found.status, found.ended_at = Call.Status.FAILED, now
-            found.save(update_fields=["status", "end_reason", "ended_at"])
+                call_close(found, status=Call.Status.FAILED, reason=reason, at=now)
     if target:
         return dial_document(target["to"])
     text = (document.get("lines") or {}).get("failure") or Lines().failure

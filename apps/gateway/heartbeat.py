@@ -48,9 +48,9 @@ class Heartbeat:
     def _try(self, work: Callable[[], None]) -> None:
         try:
             work()
-        except Exception as exc:  # the edge of a thread
+        except Exception:  # the edge of a thread
             if not self._failed:
-                logger.warning("A heartbeat failed", extra={"error": type(exc).__name__})
+                logger.exception("A heartbeat failed")
             self._failed = True
             connection.close()
         else:
