@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from typing import Any, Protocol
 
@@ -56,6 +57,20 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
 def _tasks_run_at_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.TASKS = {"default": {"BACKEND": "django_tasks.backends.immediate.ImmediateBackend"}}
     monkeypatch.setattr(speech, "RETRY_AFTER_S", ())
+
+
+@pytest.fixture(autouse=True)
+def _names_lead_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No name server is asked: names of the outside do not exist, unless a test answers them."""
+    real = socket.getaddrinfo
+
+    def ask(host: Any, *args: Any, **kwargs: Any) -> Any:
+        text = host.decode() if isinstance(host, bytes) else str(host)
+        if text.rstrip(".").rpartition(".")[2].isalpha() and "." in text:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return real(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", ask)
 
 
 @pytest.fixture

@@ -21,6 +21,9 @@ from apps.accounts.services import api_key_create
 from apps.bots.document import draft_read
 from apps.bots.models import TwilioConfig
 from apps.bots.services import Write, config_create, config_patch
+from apps.webhooks.endpoints import endpoint_create
+from apps.webhooks.models import Delivery, Endpoint
+from apps.webhooks.services import event_publish
 from tests.calls.test_calls_api import make_call
 from tests.conftest import ApiFor
 from tests.support.openapi import Operation, examples, operations
@@ -84,6 +87,24 @@ def a_credential(account: Account) -> Thing:
     return Thing({"provider": "rime"}, marks=("9876",))
 
 
+def an_endpoint(account: Account) -> Thing:
+    endpoint = _endpoint(account)
+    return Thing({"id": str(endpoint.id)}, marks=(str(endpoint.id), endpoint.url))
+
+
+def a_delivery(account: Account) -> Thing:
+    endpoint = _endpoint(account)
+    event_publish(account_id=account.id, kind="call.ended", data={"call": {"id": "a stranger's"}})
+    delivery = Delivery.objects.get(endpoint=endpoint)
+    return Thing({"id": str(endpoint.id), "delivery_id": str(delivery.id)})
+
+
+def _endpoint(account: Account) -> Endpoint:
+    # Pings of it end here: no request leaves for a private address.
+    url = "https://127.0.0.1:9/a-stranger"
+    return endpoint_create(account=account, actor=Actor(), url=url)[0]
+
+
 def an_entry(account: Account) -> Thing:
     _config(account)
     entry = AuditEntry.objects.filter(account=account, action="config.create").get()
@@ -121,13 +142,21 @@ MAKERS: dict[str, Callable[[Account], Thing]] = {
     "/credentials/{provider}": a_credential,
     "/credentials/{provider}/test": a_credential,
     "/audit-log": an_entry,
+    "/webhooks": an_endpoint,
+    "/webhooks/{id}": an_endpoint,
+    "/webhooks/{id}/rotate-secret": an_endpoint,
+    "/webhooks/{id}/ping": an_endpoint,
+    "/webhooks/{id}/replay": an_endpoint,
+    "/webhooks/{id}/deliveries": an_endpoint,
+    "/webhooks/{id}/deliveries/{delivery_id}": a_delivery,
+    "/webhooks/{id}/deliveries/{delivery_id}/replay": a_delivery,
     "/twilio-connections": a_connection,
     "/twilio-connections/{id}": a_connection,
     "/twilio-connections/{id}/check": a_connection,
     "/twilio-connections/{id}/subaccounts": a_connection,
 }
 # Lists that are the server's, not an account's.
-OF_EVERYBODY = {"/providers"}
+OF_EVERYBODY = {"/providers", "/webhooks/kinds"}
 # What another account may do under a name that both may use, and its answer.
 OUR_OWN: dict[tuple[str, str], int] = {("put", "/credentials/{provider}"): 200}
 

@@ -15,6 +15,7 @@ from django.db import transaction
 
 from apps.bots.models import TwilioConfig
 from apps.calls.endings import call_close
+from apps.calls.entries import TRANSFERRED
 from apps.calls.models import Call
 from apps.calls.tokens import StreamToken
 from apps.calls.twiml import stream_twiml
@@ -47,7 +48,7 @@ def what_next(over: StreamOver, *, now: datetime) -> str:
     """
     calls = Call.objects.filter(pk=over.call_id, account_id=over.account_id)
     call = calls.select_related("version").first()
-    if call is not None and (call.is_over or call.end_reason == "transferred"):
+    if call is not None and (call.is_over or call.end_reason == TRANSFERRED):
         return hang_up_document()
     if over.breaks >= TRIES:
         return _give_up(over, call, now)
@@ -74,15 +75,14 @@ def _again(over: StreamOver, call: Call | None) -> str:
 def _give_up(over: StreamOver, call: Call | None, now: datetime) -> str:
     document: dict[str, Any] = {} if call is None else call.version.document
     target = (document.get("transfers") or {}).get(FALLBACK)
-    reason = "transferred" if target else "line_lost"
     with transaction.atomic():
         found = Call.objects.select_for_update().filter(pk=over.call_id).first()
-        if found is not None and not found.is_over:
+        if found is not None and not target:
+            call_close(found, status=Call.Status.FAILED, reason="line_lost", at=now)
+        elif found is not None and not found.is_over:
             # A gateway that was killed has not said that its stream is over.
-            found.stream_ended_at, found.end_reason = found.stream_ended_at or now, reason
+            found.stream_ended_at, found.end_reason = found.stream_ended_at or now, TRANSFERRED
             found.save(update_fields=["stream_ended_at", "end_reason"])
-            if not target:
-                call_close(found, status=Call.Status.FAILED, reason=reason, at=now)
     if target:
         return dial_document(target["to"])
     text = (document.get("lines") or {}).get("failure") or Lines().failure
