@@ -20,13 +20,12 @@ from prometheus_client import Counter
 
 from apps.accounts.models import TwilioConnection
 from apps.accounts.twilio import ask
-from apps.calls.callback_effects import END_REASONS, TOLD, call_move, moment_of
 from apps.calls.endings import call_close
+from apps.calls.lookups import call_take, connection_of
 from apps.calls.models import Call, CallEvent
 from apps.calls.processes import LOST_AFTER, Pulse, pulse_take
 from apps.calls.reaping_rules import LOOK_EVERY, Case, case_of
 from apps.telephony import rest
-from apps.telephony.progress import moment, number
 from apps.telephony.rest import TwilioError
 
 logger = logging.getLogger(__name__)
@@ -159,26 +158,10 @@ def _hang_up(connection: TwilioConnection, call: Call) -> None:
 
 def _take(call: Call, found: Mapping[str, Any], now: datetime) -> bool:
     """Write down what Twilio shows of a call; returns whether it is over."""
-    status = str(found.get("status", ""))
     with transaction.atomic():
         row = Call.objects.select_for_update().get(pk=call.pk)
-        if status in END_REASONS:
-            _end_take(row, status, found, now)
-        else:
-            was = row.status
-            call_move(row, status)
-            if row.status != was and row.status == Call.Status.IN_PROGRESS:
-                row.answered_at = row.answered_at or now
-        row.save(update_fields=TOLD)
+        call_take(row, found, now=now)
     return row.is_over
-
-
-def _end_take(row: Call, status: str, found: Mapping[str, Any], now: datetime) -> None:
-    row.twilio_status = row.twilio_status if row.twilio_status in END_REASONS else status
-    billed = number(str(found.get("duration") or ""))
-    row.billed_s = billed if row.billed_s is None else row.billed_s
-    at = moment_of(row, moment(str(found.get("end_time") or "")), now)
-    call_close(row, status=status, reason=row.end_reason or END_REASONS[status], at=at)
 
 
 def _is_still(call: Call, case: Case, now: datetime, pulse: Pulse | None) -> bool:
@@ -219,17 +202,3 @@ def _again(call: Call, case: Case, now: datetime, pulse: Pulse | None, error: Tw
 def _later(call: Call, at: datetime) -> bool:
     Call.objects.filter(pk=call.pk).update(reap_at=at)
     return False
-
-
-def connection_of(call: Call) -> TwilioConnection | None:
-    """Return by what Twilio can be asked about a call; None if there is nothing."""
-    connections = TwilioConnection.objects.select_related("parent")
-    if call.connection_id is not None:
-        return connections.filter(pk=call.connection_id).first()
-    sid = call.twilio_account_sid
-    found = connections.filter(account_id=call.account_id, account_sid=sid).first()
-    token = call.account.twilio_auth_token
-    if found is None and sid and token:
-        # A Bin's account: its token was stored to verify with, and opens the API too.
-        return TwilioConnection(account_id=call.account_id, account_sid=sid, auth_token=token)
-    return found

@@ -10,6 +10,7 @@ from typing import Final
 from apps.calls.entries import TRANSFERRED
 from apps.calls.models import Call
 from apps.calls.processes import Pulse
+from apps.calls.wishes import SYNC
 
 Status = Call.Status
 
@@ -77,7 +78,8 @@ def _broken(call: Call, pulse: Pulse | None) -> Case | None:
 def _unattended(call: Call, pulse: Pulse | None) -> Case | None:
     if call.stream_sid or call.status != Status.IN_PROGRESS:
         return None
-    patience = VERDICT if call.asked.get("machine_detection") else NO_STREAM
+    detection = call.asked.get("machine_detection") or {}
+    patience = VERDICT if detection.get("mode") == SYNC else NO_STREAM
     return Case("reaped_no_stream", (call.answered_at or call.started_at) + patience)
 
 

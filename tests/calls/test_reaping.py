@@ -141,7 +141,9 @@ def test_a_caller_who_does_not_come_back_is_given_up(
     assert twilio.call.status == "completed"
 
 
-@pytest.mark.parametrize(("asked", "patience_s"), [({}, 30), ({"machine_detection": "enable"}, 60)])
+@pytest.mark.parametrize(
+    ("asked", "patience_s"), [({}, 30), ({"machine_detection": {"mode": "sync"}}, 60)]
+)
 def test_an_answered_call_without_a_stream_is_hung_up(
     at_twilio: MakeCall, twilio: TwilioStandIn, asked: dict[str, str], patience_s: int
 ) -> None:
