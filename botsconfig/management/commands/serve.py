@@ -16,12 +16,18 @@ LONGEST_MESSAGE = 128 * 1024
 GRACE_S = 5
 
 
-def server_config(*, host: str, port: int, access_log: bool = False) -> uvicorn.Config:
-    """Return how botsconfig is served, here and in benchmarks."""
+def server_config(
+    *, host: str, port: int, access_log: bool = False, fd: int | None = None
+) -> uvicorn.Config:
+    """Return how botsconfig is served, here and in benchmarks.
+
+    fd: a socket that listens already, instead of host and port.
+    """
     return uvicorn.Config(
         "botsconfig.asgi:application",
         host=host,
         port=port,
+        fd=fd,
         loop="uvloop",
         http="httptools",
         ws=MediaWebSocketProtocol,
@@ -41,10 +47,19 @@ class Command(BaseCommand):
     def add_arguments(self, parser: ArgumentParser) -> None:
         parser.add_argument("--host", default="127.0.0.1")
         parser.add_argument("--port", type=int, default=8000)
+        parser.add_argument(
+            "--fd",
+            type=int,
+            help="serve on this descriptor, which listens already: several processes share a port, "
+            "and one that is replaced refuses no caller",
+        )
         parser.add_argument("--access-log", action="store_true", help="log every request")
 
     def handle(self, *args: Any, **options: Any) -> None:
         config = server_config(
-            host=options["host"], port=options["port"], access_log=options["access_log"]
+            host=options["host"],
+            port=options["port"],
+            access_log=options["access_log"],
+            fd=options["fd"],
         )
         uvicorn.Server(config).run()
