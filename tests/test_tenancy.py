@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
+from django.utils import timezone
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
@@ -52,6 +53,12 @@ def a_config(account: Account) -> Thing:
 def a_call(account: Account) -> Thing:
     call = make_call(_config(account), sid="CAstranger")
     return Thing({"id": str(call.id)}, marks=(str(call.id), call.call_sid))
+
+
+def a_call_to_come(account: Account) -> Thing:
+    values = {"direction": "outbound", "status": "scheduled", "scheduled_at": timezone.now()}
+    call = make_call(_config(account), sid="", **values)
+    return Thing({"id": str(call.id)})
 
 
 def _config(account: Account) -> TwilioConfig:
@@ -135,6 +142,7 @@ MAKERS: dict[str, Callable[[Account], Thing]] = {
     "/v1/twilio-config/{id}": a_config,
     "/calls": a_call,
     "/calls/{id}": a_call,
+    "/calls/{id}/hangup": a_call_to_come,
     "/api-keys": a_key,
     "/api-keys/{id}": a_key,
     "/api-keys/{id}/rotate": a_key,

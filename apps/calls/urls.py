@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from apps.calls import callback_views, ringing_views, views
+from apps.calls import callback_views, ringing_views
+from apps.calls.viewsets import CallViewSet, HangUpView
 from apps.core.routing import both
 
 urlpatterns = [
-    *both("calls", views.CallViewSet.as_view({"get": "list"}), name="calls"),
-    *both("calls/<uuid:pk>", views.CallViewSet.as_view({"get": "retrieve"}), name="call"),
+    *both("calls", CallViewSet.as_view({"get": "list", "post": "create"}), name="calls"),
+    *both("calls/<uuid:pk>", CallViewSet.as_view({"get": "retrieve"}), name="call"),
+    *both("calls/<uuid:pk>/hangup", HangUpView.as_view(), name="call-hangup"),
     *both("twilio/voice/<uuid:config_id>", ringing_views.voice, name="voice"),
     *both("twilio/after-stream", ringing_views.after_stream, name="after-stream"),
     *both("twilio/status", callback_views.status, name="call-status"),

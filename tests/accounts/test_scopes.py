@@ -86,6 +86,8 @@ NEEDED = [
     ("get", "/providers", "configs:read"),
     ("get", "/calls", "calls:read"),
     ("get", f"/calls/{ID}", "calls:read"),
+    ("post", "/calls", "calls:write"),
+    ("post", f"/calls/{ID}/hangup", "calls:write"),
     ("get", "/api-keys", "admin"),
     ("post", "/api-keys", "admin"),
     ("get", f"/api-keys/{ID}", "admin"),

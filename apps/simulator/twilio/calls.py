@@ -103,7 +103,7 @@ def call_create(ask: Ask) -> Answer:
         Times(when, when),
         asked=_asked(ask),
     )
-    ask.world.calls[call.sid] = call
+    ask.world.call_add(call)
     ask.network.placed(call)
     return 201, call_body(call)
 
