@@ -88,14 +88,14 @@ def drill(runs: int, *, gateways: int, gently: bool) -> list[Run]:
 def bot_connect(fleet: Fleet, twilio: TwilioStandIn) -> tuple[str, str]:
     """Make an account with a bot, a connection and a number; returns its key and the bot's id."""
     key = json.loads(fleet.manage("createaccount", "Drill", "--json"))["api_key"]
-    bot = _made(fleet.ask("POST", "/twilio-config", key=key, body=BOT))["id"]
+    bot = made(fleet.ask("POST", "/twilio-config", key=key, body=BOT))["id"]
     connection = {"account_sid": twilio.sid, "auth_token": twilio.token}
-    _made(fleet.ask("POST", "/twilio-connections", key=key, body=connection))
+    made(fleet.ask("POST", "/twilio-connections", key=key, body=connection))
     twilio.add_number(NUMBER, VoiceUrl=f"{fleet.url}/twilio/voice/{bot}")
     return key, bot
 
 
-def _made(answer: tuple[int, dict[str, Any]]) -> dict[str, Any]:
+def made(answer: tuple[int, dict[str, Any]]) -> dict[str, Any]:
     status, body = answer
     if status not in (200, 201):
         raise RuntimeError(f"{status}: {body}")
