@@ -1,4 +1,4 @@
-"""Takes outgoing events, checks their signatures by other code than ours, and fails now and then."""
+"""Takes outgoing events, checks their signatures by other code, and fails now and then."""
 
 from __future__ import annotations
 
