@@ -9,6 +9,7 @@ from apps.calls.callbacks import callbacks_sweep
 from apps.calls.due import calls_at_once, calls_due_dial
 from apps.calls.hangup import hang_ups_say
 from apps.calls.lookups import strangers_look_up, unknown_look_up
+from apps.calls.number_watch import numbers_sweep
 from apps.calls.posting import postings_abandon
 from apps.calls.reaping import calls_reap
 from apps.calls.retention import traces_purge
@@ -25,6 +26,12 @@ def callbacks() -> int:
 def callbacks_unknown() -> int:
     """Write down calls that only Twilio told us of, and forget what nobody asks about."""
     return orphans_adopt()
+
+
+@periodic(every_s=5, name="calls.numbers")
+def numbers() -> int:
+    """Flag numbers whose settings at Twilio are not what they are to be."""
+    return numbers_sweep()
 
 
 @periodic(every_s=1, name="calls.dial")
