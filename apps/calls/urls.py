@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from apps.calls import views
+from apps.calls.recordings.views import RecordingView
 from apps.core.routing import both
 
 urlpatterns = [
     *both("calls", views.CallViewSet.as_view({"get": "list"}), name="calls"),
     *both("calls/<uuid:pk>", views.CallViewSet.as_view({"get": "retrieve"}), name="call"),
+    *both("calls/<uuid:pk>/recording", RecordingView.as_view(), name="recording"),
     *both("twilio/voice/<uuid:config_id>", views.voice, name="voice"),
     *both("twilio/after-stream", views.after_stream, name="after-stream"),
     *both("twilio/stream-status", views.stream_status, name="stream-status"),

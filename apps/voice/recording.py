@@ -30,6 +30,7 @@ class Record(enum.IntEnum):
     MARK = 4  # at: when it is passed, if it travels in no time; its name
     ECHO = 5  # at: when it came back; its name
     END = 6  # the last one
+    LOST = 7  # something before this was not written
 
 
 # Takes a piece of a log, at once. False: there is no room for it.
@@ -85,6 +86,8 @@ class Recorder:
     def close(self) -> None:
         """The stream is over. What comes after this is not recorded."""
         if not self._closed:
+            if self.lost_s:
+                self._put(Record.LOST, self._now())
             self._put(Record.END, self._now())
             self._closed = True
             self._flush(self._now())

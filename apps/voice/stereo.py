@@ -52,7 +52,7 @@ def silence(samples: int) -> bytes:
 
 @dataclass(slots=True)
 class Tracks:
-    """A log, read and laid out. samples: its length. complete: it was closed, not broken off."""
+    """A log, read and laid out. samples: its length. complete: it was closed, and nothing lacks."""
 
     caller: list[Placed]
     bot: list[Placed]
@@ -70,6 +70,7 @@ class _Found:
     flushed: dict[bytes, tuple[float, Cut]] = field(default_factory=dict)
     end_s: float = 0.0
     complete: bool = False
+    lost: bool = False
 
 
 def tracks_of(log: Log) -> Tracks:
@@ -133,8 +134,10 @@ def _note(found: _Found, kind: int, at_s: float, name: bytes) -> None:
             last, due_s = found.marks.popitem()
             found.flushed = {last: (due_s, cut)}
         found.marks.clear()
+    elif kind == Record.LOST:
+        found.lost = True
     elif kind == Record.END:
-        found.complete = True
+        found.complete = not found.lost
 
 
 def _echo(found: _Found, at_s: float, name: bytes) -> None:
