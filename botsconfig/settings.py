@@ -82,6 +82,8 @@ LOG_LEVEL = _text("LOG_LEVEL", "INFO").upper()
 RATE_LIMIT = _text("RATE_LIMIT", "600/minute")
 AUTH_FAILURE_LIMIT = _text("AUTH_FAILURE_LIMIT", "60/minute")
 TASKS_IMMEDIATE: bool = env.bool("TASKS_IMMEDIATE", False)
+# Outgoing events and the log of their deliveries are kept so long.
+WEBHOOK_LOG_DAYS: int = env.int("WEBHOOK_LOG_DAYS", 30)
 # The local models take two seconds and 350 MB to load: before the first call, or in it.
 WARM_UP: bool = env.bool("WARM_UP", DEBUG)
 
@@ -350,6 +352,11 @@ SPECTACULAR_SETTINGS = {
         "CallStatusEnum": "apps.calls.models.Call.Status",
         "KindEnum": "apps.providers.base.KINDS",
         "AuthorKindEnum": "apps.bots.answers.AUTHOR_KINDS",
+        "EventKindEnum": "apps.webhooks.kinds.NAMES",
+        "DeliveryStatusEnum": "apps.webhooks.models.Delivery.Status",
+        "ReplayedStatusEnum": "apps.webhooks.replaying.STATUSES",
+        "AttemptErrorEnum": "apps.webhooks.serializers.ERRORS",
+        "DisabledReasonEnum": "apps.webhooks.models.Endpoint.Disabled",
     },
     "SWAGGER_UI_FAVICON_HREF": "SIDECAR",
     "SERVERS": [{"url": PUBLIC_URL}],

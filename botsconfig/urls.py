@@ -20,6 +20,7 @@ urlpatterns = [
     *both("docs", _docs, name="docs"),
     path("", include("apps.accounts.urls")),
     path("", include("apps.bots.urls")),
+    path("", include("apps.webhooks.urls")),
     path("", include("apps.calls.urls")),
     path("", include("apps.gateway.urls")),
     path("admin/", admin.site.urls),

@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import socket
 from collections.abc import Iterator
 from typing import Any, Protocol
 
 import hypothesis
 import pytest
-from django.db import connection
+from django.db import connection as database
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from apps.accounts.audit import Actor
-from apps.accounts.models import Account
+from apps.accounts.connections import connection_create
+from apps.accounts.models import Account, TwilioConnection
 from apps.accounts.scopes import ADMIN
 from apps.accounts.services import account_create, api_key_create
 from apps.bots import speech
@@ -46,8 +48,8 @@ BODY: dict[str, Any] = {
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     """SQLite empties tables row by row after a test that commits, which the audit log forbids."""
     with django_db_blocker.unblock():
-        if connection.vendor == "sqlite":
-            with connection.cursor() as cursor:
+        if database.vendor == "sqlite":
+            with database.cursor() as cursor:
                 cursor.execute("DROP TRIGGER audit_entry_no_delete")
 
 
@@ -55,6 +57,20 @@ def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
 def _tasks_run_at_once(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     settings.TASKS = {"default": {"BACKEND": "django_tasks.backends.immediate.ImmediateBackend"}}
     monkeypatch.setattr(speech, "RETRY_AFTER_S", ())
+
+
+@pytest.fixture(autouse=True)
+def _names_lead_nowhere(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No name server is asked: names of the outside do not exist, unless a test answers them."""
+    real = socket.getaddrinfo
+
+    def ask(host: Any, *args: Any, **kwargs: Any) -> Any:
+        text = host.decode() if isinstance(host, bytes) else str(host)
+        if text.rstrip(".").rpartition(".")[2].isalpha() and "." in text:
+            raise socket.gaierror(socket.EAI_NONAME, "Name or service not known")
+        return real(host, *args, **kwargs)
+
+    monkeypatch.setattr(socket, "getaddrinfo", ask)
 
 
 @pytest.fixture
@@ -98,3 +114,11 @@ def twilio() -> Iterator[TwilioStandIn]:
     with twilio_in_thread(Mailbox()) as stand_in:
         yield stand_in
     nothing_found(stand_in.findings)
+
+
+@pytest.fixture
+def connection(account: Account, twilio: TwilioStandIn, settings: Settings) -> TwilioConnection:
+    """Ours to the stand-in's account, by its auth token."""
+    settings.TWILIO_API_URL = twilio.url
+    given = {"account_sid": twilio.sid, "auth_token": twilio.token}
+    return connection_create(account=account, given=given, actor=Actor()).connection

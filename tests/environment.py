@@ -22,6 +22,7 @@ os.environ["DEBUG"] = "0"
 os.environ["RATE_LIMIT"] = os.environ["AUTH_FAILURE_LIMIT"] = "0"
 # No test reaches a vendor: those that need one serve a stand-in, for the others nobody is at home.
 NOWHERE = "http://127.0.0.1:9"
+os.environ["TWILIO_API_URL"] = NOWHERE
 os.environ["PROVIDER_API_URLS"] = json.dumps({name: NOWHERE for _, name in PROVIDERS})
 # What is recorded goes nowhere near a developer's own.
 _recorded = tempfile.TemporaryDirectory(prefix="botsconfig-recordings-")

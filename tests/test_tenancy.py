@@ -10,18 +10,31 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
+from django.core.files.base import ContentFile
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from apps.accounts.audit import Actor
+from apps.accounts.connections import connection_create
 from apps.accounts.credentials import credential_put
-from apps.accounts.models import Account, AuditEntry
+from apps.accounts.models import Account, AuditEntry, TwilioConnection
 from apps.accounts.services import api_key_create
 from apps.bots.document import draft_read
 from apps.bots.models import TwilioConfig
 from apps.bots.services import Write, config_create, config_patch
-from tests.calls.test_calls_api import make_call
+from apps.calls.models import Recording
+from apps.calls.recordings.files import recordings_storage
+from apps.webhooks.endpoints import endpoint_create
+from apps.webhooks.models import Delivery, Endpoint
+from apps.webhooks.services import event_publish
+from tests.calls.test_calls_api import NOW, make_call
 from tests.conftest import ApiFor
 from tests.support.openapi import Operation, examples, operations
+from tests.support.twilio import TwilioStandIn
+
+# The stranger's account at Twilio's stand-in.
+TWILIO_SID = "AC" + "9" * 32
+TWILIO_TOKEN = "strangers-token"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,6 +55,15 @@ def a_config(account: Account) -> Thing:
 def a_call(account: Account) -> Thing:
     call = make_call(_config(account), sid="CAstranger")
     return Thing({"id": str(call.id)}, marks=(str(call.id), call.call_sid))
+
+
+def a_recording(account: Account) -> Thing:
+    call = make_call(_config(account), sid="CArecorded", status="completed", ended_at=NOW)
+    path = recordings_storage().save(f"{call.id}.wav", ContentFile(b"RIFFsound"))
+    Recording.objects.create(
+        call=call, status="ready", started_at=NOW, path=path, bytes=9, duration_s=0.0, parts=1
+    )
+    return Thing({"id": str(call.id)})
 
 
 def _config(account: Account) -> TwilioConfig:
@@ -77,10 +99,38 @@ def a_credential(account: Account) -> Thing:
     return Thing({"provider": "rime"}, marks=("9876",))
 
 
+def an_endpoint(account: Account) -> Thing:
+    endpoint = _endpoint(account)
+    return Thing({"id": str(endpoint.id)}, marks=(str(endpoint.id), endpoint.url))
+
+
+def a_delivery(account: Account) -> Thing:
+    endpoint = _endpoint(account)
+    event_publish(account_id=account.id, kind="call.ended", data={"call": {"id": "a stranger's"}})
+    delivery = Delivery.objects.get(endpoint=endpoint)
+    return Thing({"id": str(endpoint.id), "delivery_id": str(delivery.id)})
+
+
+def _endpoint(account: Account) -> Endpoint:
+    # Pings of it end here: no request leaves for a private address.
+    url = "https://127.0.0.1:9/a-stranger"
+    return endpoint_create(account=account, actor=Actor(), url=url)[0]
+
+
 def an_entry(account: Account) -> Thing:
     _config(account)
     entry = AuditEntry.objects.filter(account=account, action="config.create").get()
     return Thing({}, marks=(str(entry.id),))
+
+
+def a_connection(account: Account) -> Thing:
+    made = str(_connection(account).id)
+    return Thing({"id": made}, marks=(made, TWILIO_SID))
+
+
+def _connection(account: Account) -> TwilioConnection:
+    given = {"account_sid": TWILIO_SID, "auth_token": TWILIO_TOKEN}
+    return connection_create(account=account, given=given, actor=Actor(), check=False).connection
 
 
 MAKERS: dict[str, Callable[[Account], Thing]] = {
@@ -97,6 +147,7 @@ MAKERS: dict[str, Callable[[Account], Thing]] = {
     "/v1/twilio-config/{id}": a_config,
     "/calls": a_call,
     "/calls/{id}": a_call,
+    "/calls/{id}/recording": a_recording,
     "/api-keys": a_key,
     "/api-keys/{id}": a_key,
     "/api-keys/{id}/rotate": a_key,
@@ -104,11 +155,25 @@ MAKERS: dict[str, Callable[[Account], Thing]] = {
     "/credentials/{provider}": a_credential,
     "/credentials/{provider}/test": a_credential,
     "/audit-log": an_entry,
+    "/webhooks": an_endpoint,
+    "/webhooks/{id}": an_endpoint,
+    "/webhooks/{id}/rotate-secret": an_endpoint,
+    "/webhooks/{id}/ping": an_endpoint,
+    "/webhooks/{id}/replay": an_endpoint,
+    "/webhooks/{id}/deliveries": an_endpoint,
+    "/webhooks/{id}/deliveries/{delivery_id}": a_delivery,
+    "/webhooks/{id}/deliveries/{delivery_id}/replay": a_delivery,
+    "/twilio-connections": a_connection,
+    "/twilio-connections/{id}": a_connection,
+    "/twilio-connections/{id}/check": a_connection,
+    "/twilio-connections/{id}/subaccounts": a_connection,
 }
 # Lists that are the server's, not an account's.
-OF_EVERYBODY = {"/providers"}
+OF_EVERYBODY = {"/providers", "/webhooks/kinds"}
 # What another account may do under a name that both may use, and its answer.
 OUR_OWN: dict[tuple[str, str], int] = {("put", "/credentials/{provider}"): 200}
+
+OF_TWILIO = ("/twilio-connections", "/phone-numbers")
 
 LISTS = [
     operation
@@ -118,6 +183,17 @@ LISTS = [
     and operation.path not in OF_EVERYBODY
 ]
 THINGS = [operation for operation in operations() if operation.takes_parameters]
+
+
+@pytest.fixture(autouse=True)
+def _twilio_is_there(request: pytest.FixtureRequest, settings: Settings) -> None:
+    """For those operations alone that ask it."""
+    if request.node.callspec.params["operation"].path.startswith(OF_TWILIO):
+        twilio: TwilioStandIn = request.getfixturevalue("twilio")
+        settings.TWILIO_API_URL = twilio.url
+        theirs = twilio.world.account_add()
+        theirs.sid, theirs.auth_token, theirs.owner_sid = TWILIO_SID, TWILIO_TOKEN, TWILIO_SID
+        twilio.world.accounts[TWILIO_SID] = theirs
 
 
 @pytest.mark.parametrize("operation", LISTS, ids=str)

@@ -159,6 +159,8 @@ class TwilioConnection(BaseModel):
     without either uses its parent's. auth_token is the primary one: webhooks are signed with it.
     signing_keys: Twilio's SharedKeys by name, for signatures by HMAC-SHA256.
     region, edge: Twilio's, both or neither. checked_at, check_error: how the last try went.
+    hints: what may be shown of the secrets, so that showing it opens none:
+    ``{"auth_token": "…abcd", "signing_keys": [name]}``.
     """
 
     account = models.ForeignKey(
@@ -173,6 +175,7 @@ class TwilioConnection(BaseModel):
     api_key_sid = models.CharField(max_length=34, blank=True, default="")
     api_key_secret = EncryptedTextField(blank=True, default="")
     signing_keys = EncryptedJSONField(blank=True, default=dict)
+    hints = models.JSONField(default=dict, blank=True, editable=False)
     region = models.CharField(max_length=16, blank=True, default="")
     edge = models.CharField(max_length=32, blank=True, default="")
     checked_at = models.DateTimeField(null=True, blank=True, editable=False)

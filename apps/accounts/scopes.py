@@ -9,9 +9,12 @@ from django.core.exceptions import ValidationError
 
 ADMIN: Final = "admin"
 # In this order they are kept and shown.
-SCOPES: Final = ("configs:read", "configs:write", "calls:read", "calls:write", ADMIN)
+SCOPES: Final = (
+    *("configs:read", "configs:write", "calls:read", "calls:write"),
+    *("phones:read", "phones:write", "webhooks:read", "webhooks:write", ADMIN),
+)
 # What a key that says nothing gets: it works with bots, and makes no other keys.
-DEFAULT_SCOPES: Final = ("configs:read", "configs:write", "calls:read", "calls:write")
+DEFAULT_SCOPES: Final = tuple(scope for scope in SCOPES if scope != ADMIN)
 
 # Who may write may read; admin may do everything.
 HOLDS: Final[Mapping[str, frozenset[str]]] = {

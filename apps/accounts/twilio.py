@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -19,13 +20,16 @@ _client: httpx.Client | None = None
 _lock = threading.Lock()
 
 
-def ask(connection: TwilioConnection, request: Request) -> dict[str, Any]:
+def ask(
+    connection: TwilioConnection, request: Request, *, login: Login | None = None
+) -> dict[str, Any]:
     """Send a request, once, and return the answer's object. Takes up to 15 s.
 
-    Raises TwilioError; its ``settled`` says whether Twilio is known to have done nothing.
+    login: instead of what the connection signs in with. Raises TwilioError; its ``settled`` says
+    whether Twilio is known to have done nothing.
     """
     url = base_url(connection) + request.path
-    login = login_of(connection)
+    login = login or login_of(connection)
     reads = request.method == "GET"
     try:
         answer = _http().request(
@@ -79,4 +83,5 @@ def _http() -> httpx.Client:
             _client = httpx.Client(
                 timeout=httpx.Timeout(DEADLINE_S, connect=CONNECT_S), trust_env=False
             )
+            atexit.register(_client.close)
         return _client

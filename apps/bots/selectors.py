@@ -175,7 +175,10 @@ def twilio_config_by_id(config_id: str | uuid.UUID) -> TwilioConfig | None:
 
 @dataclass(frozen=True, slots=True)
 class Admission:
-    """What an admitted stream is to be: the bot's version at this moment, and its secrets."""
+    """What an admitted stream is to be: the bot's version at this moment, and its secrets.
+
+    values: of the bot's variables.
+    """
 
     account_id: str
     config_id: str
@@ -184,7 +187,8 @@ class Admission:
     version_number: int
     document: Mapping[str, Any] = field(repr=False)
     secrets: Mapping[str, Any] = field(repr=False)
-    twilio_auth_token: str = field(repr=False)
+    account: Account = field(repr=False)
+    values: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def service(self, kind: Kind) -> ServiceSettings:
         """What the slot's provider is built from."""
@@ -209,7 +213,7 @@ def stream_admit(
     )
     if config is None or config.current is None or not _token_fits(config, token):
         return None
-    return _admission(config, config.current, given or {})
+    return admission_of(config, config.current, given or {})
 
 
 def call_expected(config_id: str, given: Mapping[str, str]) -> Admission | None:
@@ -220,7 +224,7 @@ def call_expected(config_id: str, given: Mapping[str, str]) -> Admission | None:
     config = twilio_config_by_id(config_id)
     if config is None or config.current is None:
         return None
-    return _admission(config, config.current, given)
+    return admission_of(config, config.current, given)
 
 
 def _token_fits(config: TwilioConfig, token: str) -> bool:
@@ -237,9 +241,13 @@ def _same(offered: bytes, stored: str) -> bool:
     return bool(stored) and hmac.compare_digest(offered, stored.encode())
 
 
-def _admission(
+def admission_of(
     config: TwilioConfig, version: TwilioConfigVersion, given: Mapping[str, str]
 ) -> Admission:
+    """Return what a call of a bot's version is to be. config: with its account.
+
+    One query, if a provider needs a key that the version does not bring.
+    """
     filling = filling_of(version.document, given)
     return Admission(
         account_id=str(config.account_id),
@@ -249,7 +257,8 @@ def _admission(
         version_number=version.number,
         document=filled(version.document, filling.values),
         secrets=secrets_used(str(config.account_id), version),
-        twilio_auth_token=config.account.twilio_auth_token,
+        account=config.account,
+        values=filling.values,
     )
 
 

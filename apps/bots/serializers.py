@@ -219,6 +219,11 @@ class LinesSerializer(StrictSerializer):
     idle = TextField(required=False, max_length=LINE_CHARACTERS)
     goodbye = TextField(required=False, max_length=LINE_CHARACTERS)
     time_up = TextField(required=False, max_length=LINE_CHARACTERS)
+    resume = TextField(
+        required=False,
+        max_length=LINE_CHARACTERS,
+        help_text="Said when the line broke and the caller was brought back.",
+    )
 
 
 class RecordingSettingsSerializer(StrictSerializer):

@@ -11,7 +11,12 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class CallBegan:
-    """A stream was admitted."""
+    """A stream was admitted.
+
+    given: the values of the bot's variables, and ``from`` and ``to`` where they are known. attempt:
+    which of the call's streams by a token of ours; 0: by a Bin. gateway: the process that holds it.
+    cap_at: no call lives longer.
+    """
 
     call_id: uuid.UUID
     account_id: str
@@ -20,6 +25,17 @@ class CallBegan:
     call_sid: str
     stream_sid: str
     at: datetime
+    account_sid: str = ""
+    given: Mapping[str, str] = field(default_factory=dict, repr=False)
+    attempt: int = 0
+    gateway: uuid.UUID | None = None
+    cap_at: datetime | None = None
+
+
+# The stream ended without either side having ended the call: the caller may come back.
+BROKEN = frozenset({"connection_lost", "shutdown", "line_stuck", "internal_error"})
+# The stream ended because the caller was put through to somebody else.
+TRANSFERRED = "transferred"
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,7 +45,9 @@ class JournalWriter:
         self._queue: list[Entry] = []
         self._dropped = 0
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="journal")
-        self._closing = asyncio.Event()
+        self._closing = False
+        self._wake = asyncio.Event()
+        self._waiting: list[asyncio.Future[None]] = []
         self._task = asyncio.create_task(self._run())
 
     def record(self, entry: Entry) -> None:
@@ -56,9 +58,18 @@ class JournalWriter:
         else:
             self._dropped += 1
 
+    async def flushed(self, patience_s: float) -> None:
+        """Wait until everything recorded so far is stored, but no longer than that."""
+        done = asyncio.get_running_loop().create_future()
+        self._waiting.append(done)
+        self._wake.set()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(done, patience_s)
+
     async def aclose(self) -> None:
         """Write what is left, for as long as the database takes within ten seconds."""
-        self._closing.set()
+        self._closing = True
+        self._wake.set()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._task, 10)
         if self._queue:
@@ -68,13 +79,17 @@ class JournalWriter:
 
     async def _run(self) -> None:
         while True:
-            # Asked before the flush: what was recorded before the close is in it.
-            closing = self._closing.is_set()
+            # Asked before the flush: what was recorded before is in it.
+            closing, waiting, self._waiting = self._closing, self._waiting, []
+            self._wake.clear()
             await self._flush()
+            for done in waiting:
+                if not done.done():
+                    done.set_result(None)
             if closing:
                 return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._closing.wait(), FLUSH_S)
+                await asyncio.wait_for(self._wake.wait(), FLUSH_S)
 
     async def _flush(self) -> None:
         if self._dropped:

@@ -44,8 +44,8 @@ class Call(models.Model):
     when the create was sent to Twilio, which happens once. retry_at: not before then, for Twilio
     refused it unprocessed. asked: what the dialler wants of the call, see ``apps.calls.dialling``.
     attempts: streams that were let in by a token of ours. gateway: the process that holds the
-    stream; stream_ended_at: when that broke without either side having ended the call. cap_at: no
-    call lives longer. reap_at: not looked after before then.
+    stream; stream_ended_at: when that was over, though the call may go on; end_reason then says why
+    the stream ended. cap_at: no call lives longer. reap_at: not looked after before then.
 
     costs: a line for each slot of each stream. cost_usd: the sum of what is known of them, null if
     nothing is, or the call has not ended; cost_is_complete: nothing is missing in that sum.

@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from django.db.models import Prefetch, QuerySet
+import uuid
+from dataclasses import dataclass, field
+
+from django.db.models import FilteredRelation, Prefetch, Q, QuerySet
 
 from apps.accounts.models import Account
+from apps.bots.models import TwilioConfig
 from apps.calls.models import Call, CallEvent, Turn
 
 
@@ -23,3 +27,40 @@ def calls_with_transcript(account: Account) -> QuerySet[Call]:
             Prefetch("events", CallEvent.objects.order_by("at", "id")),
         )
     )
+
+
+@dataclass(frozen=True, slots=True)
+class DialledIn:
+    """What Twilio's question for a call's TwiML is answered by.
+
+    account: holds its id and what requests are signed with, no more. attempts: streams of the call
+    so far; over: there was such a call, and it has ended.
+    """
+
+    account: Account = field(repr=False)
+    is_published: bool
+    attempts: int
+    over: bool
+
+
+def dialled_in(config_id: uuid.UUID, call_sid: str) -> DialledIn | None:
+    """Look up a bot that is called, and the call if there is one already. One query.
+
+    None for a bot that is unknown or deleted.
+    """
+    this_call = Q(account__calls__call_sid=call_sid) & ~Q(account__calls__call_sid="")
+    asked = TwilioConfig.objects.filter(pk=config_id, deleted_at=None)
+    asked = asked.annotate(call=FilteredRelation("account__calls", condition=this_call))
+    found = asked.values_list(
+        "account_id",
+        "account__signing_secrets",
+        "account__twilio_auth_token",
+        "current_id",
+        "call__attempts",
+        "call__status",
+    ).first()
+    if found is None:
+        return None
+    account_id, secrets, token, current, attempts, status = found
+    account = Account(id=account_id, signing_secrets=secrets, twilio_auth_token=token)
+    return DialledIn(account, current is not None, attempts or 0, status in Call.TERMINAL)

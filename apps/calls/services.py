@@ -9,6 +9,8 @@ from typing import Any
 from django.db import transaction
 
 from apps.calls.entries import (
+    BROKEN,
+    TRANSFERRED,
     CallBegan,
     CallFinished,
     Entry,
@@ -25,8 +27,9 @@ def entries_write(entries: Sequence[Entry]) -> None:
     """Write a batch in one transaction.
 
     A call whose stream was replaced goes on under its new stream: only that one's end ends it.
-    Turns that stand already are left as they are, so a batch may be written again after a
-    failure that left its outcome unknown.
+    What Twilio called over stays over, and a line that broke leaves its call open: the caller may
+    come back. Turns that stand already are left as they are, so a batch may be written again
+    after a failure that left its outcome unknown.
     """
     with transaction.atomic():
         _calls_begin([entry for entry in entries if isinstance(entry, CallBegan)])
@@ -55,36 +58,71 @@ def entries_write(entries: Sequence[Entry]) -> None:
 
 def _calls_begin(entries: Sequence[CallBegan]) -> None:
     # One statement may not touch a row twice, so of two streams of one call the later counts.
-    rows = {
-        entry.call_id: Call(
-            id=entry.call_id,
-            account_id=entry.account_id,
-            config_id=entry.config_id,
-            version_id=entry.version_id,
-            call_sid=entry.call_sid,
-            stream_sid=entry.stream_sid,
-            started_at=entry.at,
-        )
-        for entry in entries
-    }
-    Call.objects.bulk_create(
-        rows.values(),
-        update_conflicts=True,
-        unique_fields=["id"],
-        update_fields=["stream_sid", "status", "end_reason", "ended_at"],
+    latest = {entry.call_id: entry for entry in entries}
+    if not latest:
+        return
+    Call.objects.bulk_create([_new(entry) for entry in latest.values()], ignore_conflicts=True)
+    calls = Call.objects.select_for_update().filter(pk__in=latest).order_by("pk")
+    for call in calls:
+        _stream_begin(call, latest[call.pk])
+
+
+def _new(entry: CallBegan) -> Call:
+    return Call(
+        id=entry.call_id,
+        account_id=entry.account_id,
+        config_id=entry.config_id,
+        version_id=entry.version_id,
+        call_sid=entry.call_sid,
+        stream_sid=entry.stream_sid,
+        started_at=entry.at,
+        from_number=entry.given.get("from", ""),
+        to_number=entry.given.get("to", ""),
+        variables={name: text for name, text in entry.given.items() if name not in _NUMBERS},
     )
+
+
+_NUMBERS = ("from", "to")
+
+
+def _stream_begin(call: Call, entry: CallBegan) -> None:
+    call.stream_sid, call.gateway = entry.stream_sid, entry.gateway
+    call.call_sid = call.call_sid or entry.call_sid
+    call.version_id = entry.version_id
+    call.twilio_account_sid = call.twilio_account_sid or entry.account_sid
+    call.attempts = max(call.attempts, entry.attempt)
+    call.answered_at = call.answered_at or entry.at
+    call.cap_at = call.cap_at or entry.cap_at
+    call.stream_ended_at = None
+    if call.twilio_status not in Call.TERMINAL:
+        call.status, call.end_reason, call.ended_at = Call.Status.IN_PROGRESS, "", None
+    call.save(update_fields=_BEGUN)
+
+
+_BEGUN = (
+    *("stream_sid", "gateway", "call_sid", "version", "twilio_account_sid", "attempts"),
+    *("answered_at", "cap_at", "stream_ended_at", "status", "end_reason", "ended_at"),
+)
 
 
 def _call_finish(entry: CallFinished) -> None:
     call = Call.objects.select_for_update().filter(id=entry.call_id).first()
     if call is None:
         return
-    if (call.stream_sid, call.status) == (entry.stream_sid, Call.Status.IN_PROGRESS):
-        call.status = Call.Status.FAILED if entry.failed else Call.Status.COMPLETED
-        call.end_reason, call.ended_at = entry.reason, entry.at
+    if (call.stream_sid, call.is_over) == (entry.stream_sid, False):
+        _stream_end(call, entry)
     if entry.costs is not None:
         _call_charge(call, entry.stream_sid, entry.costs)
-    call.save(update_fields=["status", "end_reason", "ended_at", *_COSTS])
+    call.save(update_fields=["status", "end_reason", "ended_at", "stream_ended_at", *_COSTS])
+
+
+def _stream_end(call: Call, entry: CallFinished) -> None:
+    call.stream_ended_at, call.end_reason = entry.at, entry.reason
+    # After these the call itself goes on: the caller is brought back, or talks to somebody else.
+    if entry.reason in BROKEN or entry.reason == TRANSFERRED:
+        return
+    call.status = Call.Status.FAILED if entry.failed else Call.Status.COMPLETED
+    call.ended_at = entry.at
 
 
 _COSTS = ("costs", "cost_usd", "cost_is_complete")

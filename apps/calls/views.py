@@ -7,9 +7,6 @@ from collections.abc import Mapping
 from typing import Any, ClassVar
 
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse
-from django.views.decorators.csrf import csrf_exempt
-from django.views.decorators.http import require_http_methods
 from drf_spectacular.utils import (
     OpenApiExample,
     OpenApiParameter,
@@ -21,21 +18,11 @@ from rest_framework.exceptions import ValidationError
 from rest_framework.serializers import BaseSerializer
 
 from apps.accounts.authentication import account_of
-from apps.bots.selectors import twilio_config_by_id
-from apps.bots.twiml import config_twiml
 from apps.calls.models import Call
-from apps.calls.ringing import Ringing, announce
 from apps.calls.selectors import calls_of, calls_with_transcript
 from apps.calls.serializers import CallDetailSerializer, CallSerializer
-from apps.calls.webhook_requests import (
-    RequestRefused,
-    fields_of,
-    refusal,
-    request_check,
-)
 from apps.core.pagination import NewestFirstPagination
 from apps.core.schema import ErrorSerializer
-from apps.telephony.twiml import hang_up_document, spoken_document
 
 
 class NewestCallFirst(NewestFirstPagination):
@@ -203,50 +190,3 @@ def _uuid(text: str) -> uuid.UUID:
         return uuid.UUID(text)
     except ValueError:
         raise ValidationError({"config_id": ["A bot's id is a UUID."]}) from None
-
-
-# A SIP address may stand for a number; what is longer than this is cut, not refused.
-LONGEST_NUMBER = 200
-NOT_IN_SERVICE = "This number is not in service. Goodbye."
-
-
-@csrf_exempt
-@require_http_methods(["GET", "POST"])
-def voice(request: HttpRequest, config_id: uuid.UUID) -> HttpResponse:
-    """Twilio's request for TwiML when a call comes in: the bot's, if the request is Twilio's.
-
-    Unsigned requests get nothing, because the answer holds the bot's stream token; so an account
-    whose auth token is not stored uses a TwiML Bin instead. One query.
-    """
-    config = twilio_config_by_id(config_id)
-    if config is None or config.current is None:
-        return HttpResponse(spoken_document(NOT_IN_SERVICE), content_type="text/xml")
-    try:
-        request_check(request, config.account)
-    except RequestRefused as refused:
-        return refusal(refused)
-    numbers = _numbers(request)
-    call_sid = fields_of(request).get("CallSid", "")[:64]
-    announce(Ringing(str(config.id), call_sid, numbers))
-    return HttpResponse(config_twiml(config, numbers), content_type="text/xml")
-
-
-def _numbers(request: HttpRequest) -> dict[str, str]:
-    """Who calls whom, for the bot's variables; a caller may hide, or be no number at all."""
-    asked = fields_of(request)
-    found = {"from": asked.get("From", ""), "to": asked.get("To", "")}
-    return {name: text[:LONGEST_NUMBER] for name, text in found.items() if text.isprintable()}
-
-
-@csrf_exempt
-@require_http_methods(["GET", "POST"])
-def after_stream(request: HttpRequest) -> HttpResponse:
-    """Twilio's question when ``<Connect>`` has ended: the conversation is over, hang up."""
-    return HttpResponse(hang_up_document(), content_type="text/xml")
-
-
-@csrf_exempt
-@require_http_methods(["GET", "POST"])
-def stream_status(request: HttpRequest) -> HttpResponse:
-    """Twilio's news of a stream. Taken note of by its answer alone, for now: nothing is stored."""
-    return HttpResponse(status=204)

@@ -2,21 +2,39 @@
 
 from __future__ import annotations
 
+import hmac
 import uuid
 from dataclasses import dataclass
+from urllib.parse import urlencode
 
 from django.conf import settings
-from django.http import HttpRequest, HttpResponse, QueryDict
+from django.http import HttpRequest, HttpResponse, JsonResponse, QueryDict
+from django.utils.crypto import salted_hmac
 from prometheus_client import Counter
 
 from apps.accounts.models import Account
 from apps.accounts.signing import secrets_of
+from apps.core.errors import envelope
 from apps.telephony.signatures import SETTINGS_HEADER, SIGNATURE_HEADER, Signed, webhook_is_signed
 
 REFUSED = Counter(
     "botsconfig_twilio_requests_refused", "Requests in Twilio's name that were refused", ["reason"]
 )
 _FORMS = ("application/x-www-form-urlencoded", "multipart/form-data")
+
+
+def callback_url(path: str, *, account_id: uuid.UUID, call_id: uuid.UUID, **more: str) -> str:
+    """Return a URL of ours that is about one call, for TwiML and for Twilio's requests.
+
+    path: below ``/twilio/``. Its ``key`` stands for a signature where an account has stored
+    nothing that one could be checked by; nobody but Twilio is ever given it.
+    """
+    about = {"account": str(account_id), "call": str(call_id), "key": _call_key(str(call_id))}
+    return f"{settings.PUBLIC_URL}/twilio/{path}?{urlencode({**about, **more})}"
+
+
+def _call_key(call_id: str) -> str:
+    return salted_hmac("botsconfig.call", call_id, algorithm="sha256").hexdigest()[:32]
 
 
 class RequestRefused(Exception):
@@ -38,9 +56,8 @@ class Asked:
 def refusal(refused: RequestRefused) -> HttpResponse:
     """Count a refused request and answer it. Twilio logs 11200 with the text."""
     REFUSED.labels(refused.reason).inc()
-    return HttpResponse(
-        f"Refused: {refused.reason.replace('_', ' ')}.", status=403, content_type="text/plain"
-    )
+    said = f"Refused: {refused.reason.replace('_', ' ')}."
+    return JsonResponse(envelope(403, said), status=403)
 
 
 def fields_of(request: HttpRequest) -> QueryDict:
@@ -74,13 +91,23 @@ def request_check(request: HttpRequest, account: Account) -> None:
 def asked_of(request: HttpRequest) -> Asked:
     """Return a verified request to a URL that names the account: ``?account=<id>``. One query.
 
-    Raises RequestRefused, for an account that does not exist too.
+    It is signed, or, where nothing is stored that a signature could be checked by, its URL is one
+    of ``callback_url``. Raises RequestRefused, for an account that does not exist too.
     """
     account = _account(request.GET.get("account", ""))
     if account is None:
         raise RequestRefused("account_unknown")
-    request_check(request, account)
+    try:
+        request_check(request, account)
+    except RequestRefused as refused:
+        if refused.reason != "unverifiable" or not _has_key(request):
+            raise
     return Asked(account, fields_of(request))
+
+
+def _has_key(request: HttpRequest) -> bool:
+    offered = request.GET.get("key", "").encode("utf-8", "surrogatepass")
+    return hmac.compare_digest(offered, _call_key(request.GET.get("call", "")).encode())
 
 
 def public_url_of(request: HttpRequest) -> str:

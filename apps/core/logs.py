@@ -20,6 +20,7 @@ _SECRETS = re.compile(
     \bbc_[a-z0-9]+_[A-Za-z0-9_-]+                      # our API keys
     | (?<=bearer\s)[^\s"']+ | (?<=basic\s)[^\s"']+     # Authorization
     | \b(?:sk|pk|gsk|xai)[-_][A-Za-z0-9_-]{16,}        # vendors' keys
+    | \bwhsec_[A-Za-z0-9+/=]{16,}                      # what signs events
     | \bgAAAA[A-Za-z0-9_=-]{40,}                       # Fernet ciphertext
     | (?<=://)[^\s/@:]*:[^\s/@]+(?=@)                  # user:password of a URL
     | (?<=token=)[^\s&"']+ | (?<=password=)[^\s&"']+ | (?<=api_key=)[^\s&"']+

@@ -13,11 +13,19 @@ from typing import TypeVar
 from django.conf import settings
 from django.db import InterfaceError, OperationalError, connection
 
-from apps.bots.selectors import Admission, call_expected, spoken_lines_load, stream_admit
+from apps.accounts.signing import secrets_of
+from apps.bots.selectors import Admission, call_expected, spoken_lines_load
 from apps.bots.speech import line_digest, line_texts, speaking_kind
+from apps.calls.admission import (
+    Arrival,
+    Entrance,
+    StreamRefused,
+    stream_look,
+    token_use,
+)
 from apps.calls.ringing import Ringing
 from apps.gateway.stock import stock_clips
-from apps.telephony.signatures import stream_signature_is_valid
+from apps.telephony.signatures import Signed, stream_is_signed
 from apps.telephony.streams import Started
 from apps.voice.clips import Clip
 from apps.voice.settings import LineName
@@ -33,7 +41,7 @@ Result = TypeVar("Result")
 class Admitted:
     """An accepted stream: whose it is, and the sentences that are ready."""
 
-    admission: Admission
+    entrance: Entrance
     clips: Mapping[LineName, Clip] = field(repr=False)
 
 
@@ -45,9 +53,9 @@ class Gate:
         self._lines: OrderedDict[str, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
-    async def admit(self, started: Started, *, signature: str | None) -> Admitted | None:
-        """Return what the stream is for, or None: it is not let in, and is not told why."""
-        return await self._in_thread(lambda: self._twice(lambda: self._look(started, signature)))
+    async def admit(self, started: Started, *, signed: Signed) -> Admitted:
+        """Return what the stream is for. Raises StreamRefused."""
+        return await self._in_thread(lambda: self._twice(lambda: self._look(started, signed)))
 
     async def expect(self, ringing: Ringing) -> Admission | None:
         """Return what a call that rings will be; nothing of it is let in by that."""
@@ -78,17 +86,14 @@ class Gate:
             connection.close()
             return look()
 
-    def _look(self, started: Started, signature: str | None) -> Admitted | None:
-        given = started.parameters
-        admission = stream_admit(
-            account_id=given.get("account", ""),
-            config_id=given.get("bot", ""),
-            token=given.get("token", ""),
-            given={**given, "call_sid": started.call_sid},
-        )
-        if admission is None or not _signed(admission, signature):
-            return None
-        return Admitted(admission, self._clips(admission))
+    def _look(self, started: Started, signed: Signed) -> Admitted:
+        arrival = Arrival(started.call_sid, started.account_sid, started.parameters)
+        entrance, token = stream_look(arrival)
+        _signature_check(entrance.admission, started, signed)
+        # Last, so that whoever may not sign cannot use up somebody else's token either.
+        if token is not None:
+            token_use(token)
+        return Admitted(entrance, self._clips(entrance.admission))
 
     def _clips(self, admission: Admission) -> dict[LineName, Clip]:
         texts = line_texts(admission.document)
@@ -125,10 +130,8 @@ class Gate:
                 self._lines.popitem(last=False)
 
 
-def _signed(admission: Admission, signature: str | None) -> bool:
-    """The handshake's signature counts where the account's auth token is known."""
-    if not admission.twilio_auth_token:
-        return True
-    return stream_signature_is_valid(
-        auth_token=admission.twilio_auth_token, url=settings.STREAM_URL, signature=signature
-    )
+def _signature_check(admission: Admission, started: Started, signed: Signed) -> None:
+    """The handshake's signature counts where something is stored that it can be checked by."""
+    secrets = secrets_of(admission.account, account_sid=started.account_sid)
+    if secrets and not stream_is_signed(secrets=secrets, url=settings.STREAM_URL, signed=signed):
+        raise StreamRefused("signature_wrong" if signed.signature else "signature_missing")

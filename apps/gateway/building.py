@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from apps.bots.selectors import Admission
 from apps.bots.slots import kinds_used
+from apps.calls.admission import Past
 from apps.providers import registry
 from apps.providers.base import Kind
 from apps.voice.ports import ChatMessage, LanguageModel, TextToSpeech, Tool, Transcriber
 from apps.voice.settings import ConversationSettings, Lines, TurnSettings
+
+# Whoever was brought back is not sent away at once.
+SHORTEST_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,6 +58,16 @@ def settings_of(document: Mapping[str, Any], *, recorded: bool = False) -> Conve
         turns=TurnSettings(**_known(TurnSettings, document["turns"])),
         max_duration_s=float(document["max_duration"]),
     )
+
+
+def going_on(talk: ConversationSettings, past: Past | None) -> ConversationSettings:
+    """Take up a call whose earlier stream broke: with what was said, in what time is left."""
+    if past is None:
+        return talk
+    # A call that broke before anybody spoke is a fresh one to everybody.
+    opening: Any = "quiet" if past.silent else "again" if past.said else "fresh"
+    left_s = max(SHORTEST_S, talk.max_duration_s - past.since_s)
+    return replace(talk, past=past.said, opening=opening, max_duration_s=left_s)
 
 
 def providers_of(admission: Admission, *, test_providers: bool) -> Providers:

@@ -9,11 +9,13 @@ from typing import Any
 
 from channels.consumer import AsyncConsumer
 
+from apps.calls.admission import StreamRefused
 from apps.gateway.line import StreamLine
 from apps.gateway.protocol import EXTENSION, Sink
 from apps.gateway.runtime import Gateway, gateway
 from apps.gateway.session import Session
 from apps.telephony import streams
+from apps.telephony.signatures import SETTINGS_HEADER, SIGNATURE_HEADER, Signed
 from apps.telephony.streams import Message, Started, Stopped, StreamMessageError
 
 logger = logging.getLogger(__name__)
@@ -26,6 +28,8 @@ NORMAL = 1000
 START_S = 10.0
 # A media message of 20 ms has 374 bytes; this one holds eight seconds.
 LONGEST = 96 * 1024
+# How long the end of a call may take to be written before its socket is closed all the same.
+WRITTEN_S = 1.0
 # So much nonsense in one stream, and it is closed; less is dropped.
 NONSENSE = 50
 
@@ -58,7 +62,7 @@ class MediaStreamConsumer(AsyncConsumer):  # type: ignore[misc]
             return
         await send({"type": "websocket.accept"})
         direct = scope.get("extensions", {}).get(EXTENSION, {}).get("attach")
-        await MediaSocket(running, receive, send, direct).serve(_signature(scope))
+        await MediaSocket(running, receive, send, direct).serve(_signed(scope))
 
 
 class MediaSocket:
@@ -78,14 +82,14 @@ class MediaSocket:
         self._nonsense = 0
         self._gone = False
 
-    async def serve(self, signature: str | None) -> None:
+    async def serve(self, signed: Signed) -> None:
         """Serve the socket to its end. Never raises for what the peer does."""
         code = NORMAL
         try:
             async with asyncio.timeout(START_S):
                 started = await self._started()
             if started is not None:
-                await self._stream(started, signature)
+                await self._stream(started, signed)
         except TimeoutError:
             code = POLICY_VIOLATION
         except Refused as refused:
@@ -109,11 +113,13 @@ class MediaSocket:
                 return None
         return None
 
-    async def _stream(self, started: Started, signature: str | None) -> None:
-        admitted = await self._gateway.gate.admit(started, signature=signature)
-        if admitted is None:
-            logger.warning("A media stream was refused", extra={"call_sid": started.call_sid})
-            raise Refused(POLICY_VIOLATION)
+    async def _stream(self, started: Started, signed: Signed) -> None:
+        try:
+            admitted = await self._gateway.gate.admit(started, signed=signed)
+        except StreamRefused as refused:
+            extra = {"call_sid": started.call_sid, "reason": str(refused)}
+            logger.warning("A media stream was refused", extra=extra)
+            raise Refused(POLICY_VIOLATION) from None
         line = StreamLine(started.stream_sid, send=self._send_text, clock=self._gateway.clock)
         session = self._gateway.open(admitted, started, line)
         reason = "internal_error"
@@ -122,7 +128,10 @@ class MediaSocket:
             reason = await self._converse(session)
         finally:
             self._gateway.forget(session)
-            await session.aclose(reason)
+            closing = asyncio.create_task(session.aclose(reason))
+            # Twilio asks what comes next as soon as the socket closes, and is told by what is
+            # written: an end on purpose must stand there before.
+            await asyncio.gather(closing, self._gateway.journal.flushed(WRITTEN_S))
 
     async def _converse(self, session: Session) -> str:
         """Read until one side ends it; return why."""
@@ -209,8 +218,9 @@ def _sink(session: Session) -> Sink:
     return take
 
 
-def _signature(scope: dict[str, Any]) -> str | None:
-    for name, value in scope.get("headers", ()):
-        if name == b"x-twilio-signature":
-            return str(value.decode("latin-1"))
-    return None
+def _signed(scope: dict[str, Any]) -> Signed:
+    found = {name: value.decode("latin-1") for name, value in scope.get("headers", ())}
+    return Signed(
+        found.get(SIGNATURE_HEADER.lower().encode()),
+        found.get(SETTINGS_HEADER.lower().encode(), ""),
+    )

@@ -61,8 +61,8 @@ class _Order:
 class RecordingDesk:
     """Takes the logs of all calls of a process. Its threads start with the first.
 
-    store: takes a whole file, in a thread; False or an exception: try again later. adopt: looks for
-    what others left; settle: for calls that are over.
+    store: takes a whole file, in a thread; False or an exception: try again later. look_after:
+    takes what others left, and makes recordings ready whose calls are over.
     """
 
     def __init__(
@@ -70,20 +70,19 @@ class RecordingDesk:
         root: Path,
         *,
         store: Callable[[Path], bool] = spooled_store,
-        adopt: Callable[[], int] = spooled_adopt,
-        settle: Callable[[], int] = recordings_settle,
+        look_after: Callable[[], int] = lambda: spooled_adopt() + recordings_settle(),
         room: int = QUEUE_BYTES,
     ) -> None:
         self._root = root
         self._store = store
-        self._adopt = adopt
-        self._settle = settle
+        self._look_after = look_after
         self._room = room
         self._queue: SimpleQueue[_Order | None] = SimpleQueue()
         self._taken = 0  # bytes; written by the loop alone
         self._spool = _Spool(root, self._queue, self._complete)
         self._storing = ThreadPoolExecutor(1, thread_name_prefix="recordings")
         self._waiting: set[Path] = set()  # touched by the storing thread alone
+        self._closed = False
 
     def open(self, label: Label) -> Callable[[bytes], bool]:
         """Begin a file; returns what takes its pieces. Immediate, as that is."""
@@ -104,6 +103,9 @@ class RecordingDesk:
 
     async def aclose(self) -> None:
         """Write and store what is here, as far as that is possible in good time."""
+        if self._closed:
+            return
+        self._closed = True
         loop = asyncio.get_running_loop()
         await loop.run_in_executor(None, self._spool.stop, PATIENCE_S)
         # Behind everything that has been submitted.
@@ -141,8 +143,7 @@ class RecordingDesk:
         if not self._root.exists():
             return
         try:
-            self._adopt()
-            self._settle()
+            self._look_after()
         except Exception:  # the edge of a thread
             logger.exception("Recordings could not be looked after")
             connection.close()
@@ -152,7 +153,7 @@ class RecordingDesk:
             self._store_one(path)
         self._spool.leave()
         if self._spool.used:
-            self._settle()
+            self._look_after()
         connection.close()
 
 

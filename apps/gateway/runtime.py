@@ -12,6 +12,7 @@ from django.conf import settings
 
 from apps.bots.selectors import Admission
 from apps.calls import ringing
+from apps.calls.admission import Entrance
 from apps.calls.journal import JournalWriter
 from apps.calls.recordings.spool import Label
 from apps.calls.ringing import Ringing
@@ -20,6 +21,7 @@ from apps.gateway.admission import Admitted, Gate
 from apps.gateway.building import (
     ProviderMissing,
     Providers,
+    going_on,
     is_recorded,
     providers_of,
     settings_of,
@@ -56,6 +58,7 @@ class Gateway:
         self.detector = BatchedSilero()
         self.sessions: dict[uuid.UUID, Session] = {}
         self.draining = False
+        self.id = uuid.uuid4()
         self.reception = Reception(self.gate, _build)
         loop = asyncio.get_running_loop()
 
@@ -74,17 +77,18 @@ class Gateway:
 
         A bot whose providers cannot run here says so with a stock sentence, and hangs up.
         """
-        admission = admitted.admission
-        journal = journal_of(self.journal, admission, started)
-        journal.began_now(admission, started.call_sid)
+        entrance, admission = admitted.entrance, admitted.entrance.admission
+        journal = journal_of(self.journal, entrance, started)
+        journal.began_now(entrance, started, self.id)
         prepared = self.reception.claim(started.call_sid, admission)
         prepared = prepared or _prepared(admission, journal)
         given = prepared or Prepared.now(unavailable())
         parts = given.providers
         if prepared is None:  # what stands in for them charges nothing
             journal = replace(journal, tariffs=())
-        recording = self._recording(admission, journal)
+        recording = self._recording(entrance, journal)
         talk = settings_of(admission.document, recorded=recording is not None)
+        talk = going_on(talk, entrance.past)
         transferrer = transferrer_of(admission, started)
         toolbox = toolbox_of(admission, talk.tools, transfers=transferrer is not None)
         heard = line if recording is None else recording.line(line)
@@ -106,10 +110,10 @@ class Gateway:
         session.open(Heard.GIVE_UP if prepared is None else None)
         return session
 
-    def _recording(self, admission: Admission, journal: CallJournal) -> StreamRecording | None:
+    def _recording(self, entrance: Entrance, journal: CallJournal) -> StreamRecording | None:
         """Begin to record the stream, if it is to be."""
-        asked: bool | None = getattr(admission, "record", None)
-        if not is_recorded(admission.document, asked):
+        admission = entrance.admission
+        if not is_recorded(admission.document, entrance.record):
             return None
         label = Label(
             uuid.UUID(admission.account_id), journal.call_id, journal.stream_sid, journal.began

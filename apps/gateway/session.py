@@ -11,11 +11,10 @@ from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from apps.bots.selectors import Admission
+from apps.calls.admission import Entrance
 from apps.calls.costs import Tariff, tariffs_of, turn_cost, turn_usage
 from apps.calls.entries import CallBegan, CallFinished, Happened, TurnTaken
 from apps.calls.journal import JournalWriter
-from apps.calls.models import call_id
 from apps.gateway.line import StreamLine
 from apps.gateway.recordings import StreamRecording
 from apps.gateway.transferring import TwilioTransferrer
@@ -30,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 # How long a peer may leave one message unread before the call is given up: Twilio reads at once.
 STUCK_S = 10.0
+# A call past its longest duration by so much is one that nobody looks after any more.
+CAP_MARGIN_S = 60.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,16 +59,23 @@ class CallJournal:
     def event(self, kind: str, data: Mapping[str, Any]) -> None:
         self.writer.record(Happened(self.call_id, datetime.now(UTC), kind, data))
 
-    def began_now(self, admission: Admission, call_sid: str) -> None:
+    def began_now(self, entrance: Entrance, started: Started, gateway: uuid.UUID) -> None:
+        admission = entrance.admission
+        limit_s = float(admission.document["max_duration"])
         self.writer.record(
             CallBegan(
                 call_id=self.call_id,
                 account_id=admission.account_id,
                 config_id=admission.config_id,
                 version_id=admission.version_id,
-                call_sid=call_sid,
+                call_sid=started.call_sid,
                 stream_sid=self.stream_sid,
                 at=self.began,
+                account_sid=started.account_sid,
+                given={name: storable(text) for name, text in entrance.given.items()},
+                attempt=entrance.attempt,
+                gateway=gateway,
+                cap_at=self.began + timedelta(seconds=limit_s + CAP_MARGIN_S),
             )
         )
 
@@ -84,14 +92,14 @@ def storable(text: str) -> str:
     return text.replace("\x00", "")
 
 
-def journal_of(writer: JournalWriter, admission: Admission, started: Started) -> CallJournal:
+def journal_of(writer: JournalWriter, entrance: Entrance, started: Started) -> CallJournal:
     """Open the journal of one stream."""
     return CallJournal(
         writer,
-        call_id(account_id=admission.account_id, call_sid=started.call_sid),
+        entrance.call_id,
         started.stream_sid,
         datetime.now(UTC),
-        tariffs_of(admission.document),
+        tariffs_of(entrance.admission.document),
     )
 
 

@@ -11,6 +11,7 @@ from urllib.parse import quote
 import httpx
 from django.conf import settings
 
+from apps.accounts.signing import secrets_of
 from apps.bots.selectors import Admission
 from apps.providers import connections
 from apps.telephony.streams import Started
@@ -72,8 +73,8 @@ class TwilioTransferrer:
 def transferrer_of(admission: Admission, started: Started) -> TwilioTransferrer | None:
     """Return what can put this call through, or None: Twilio is asked in the account's name."""
     targets = admission.document.get("transfers")
-    if not targets or not admission.twilio_auth_token or not started.account_sid:
+    known = secrets_of(admission.account, account_sid=started.account_sid)
+    token = next((found.auth_token for found in known if found.auth_token), "")
+    if not targets or not token or not started.account_sid:
         return None
-    return TwilioTransferrer(
-        started.account_sid, started.call_sid, admission.twilio_auth_token, targets
-    )
+    return TwilioTransferrer(started.account_sid, started.call_sid, token, targets)

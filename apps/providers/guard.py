@@ -66,8 +66,13 @@ def _networks(text: str) -> tuple[Network, ...]:
 
 def is_allowed(address: Address) -> bool:
     """Whether a request may go to ``address`` from this server."""
+    return is_public(address) or is_listed(address)
+
+
+def is_listed(address: Address) -> bool:
+    """Whether the operator has named ``address`` in PRIVATE_ADDRESSES."""
     allowed = _networks(os.environ.get("PRIVATE_ADDRESSES", ""))
-    return is_public(address) or any(address in network for network in allowed)
+    return any(address in network for network in allowed)
 
 
 async def addresses_of(host: str, port: int) -> list[str]:
@@ -75,7 +80,7 @@ async def addresses_of(host: str, port: int) -> list[str]:
 
     Raises AddressRefused if it has only others, OSError if it has none.
     """
-    allowed = [text for text in await resolved(host, port) if is_allowed(_address(text))]
+    allowed = [text for text in await resolved(host, port) if is_allowed(address_read(text))]
     if not allowed:
         raise AddressRefused(
             f"{host} leads to a private address. {ALLOWED} in the server's environment allows it."
@@ -83,7 +88,8 @@ async def addresses_of(host: str, port: int) -> list[str]:
     return allowed
 
 
-def _address(text: str) -> Address:
+def address_read(text: str) -> Address:
+    """Read an address as a resolver writes it: IPv6 may name its network card."""
     return ipaddress.ip_address(text.partition("%")[0])
 
 

@@ -2,6 +2,7 @@
 
 Sources: Twilio's "TwiML for Programmable Voice" and its error dictionary: 11750 (too long), 12100
 (not XML), 12200 (not TwiML), 31922 and 31923 (a stream's URL), 31941 (its track).
+Not read, and refused: <Gather>, <Enqueue>, <Start>, <Conference> and what else no bot's call needs.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ from xml.etree import ElementTree
 
 DOCUMENT_BYTES = 64 * 1024
 PARAMETER_CHARACTERS = 500
+DIAL_CALLEES = 10
 _LOOPBACK = frozenset({"localhost", "127.0.0.1", "::1"})
 
 
@@ -32,6 +34,7 @@ class Stream:
     url: str
     name: str = ""
     status_callback: str = ""
+    status_callback_method: str = "POST"
     parameters: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
@@ -80,7 +83,48 @@ class Redirect:
     method: str = "POST"
 
 
-Verb = Connect | Hangup | Say | Pause | Reject | Redirect
+@dataclass(frozen=True, slots=True)
+class Play:
+    """Play a file, or press keys."""
+
+    url: str = ""
+    digits: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """Record the caller: read, but not done."""
+
+
+@dataclass(frozen=True, slots=True)
+class Callee:
+    """Whom a <Dial> rings. url: TwiML that the callee hears before the two are joined.
+
+    events: which status callbacks are wanted.
+    """
+
+    to: str
+    url: str = ""
+    method: str = "POST"
+    status_callback: str = ""
+    status_callback_method: str = "POST"
+    events: tuple[str, ...] = ("completed",)
+
+
+@dataclass(frozen=True, slots=True)
+class Dial:
+    """Ring all callees at once and join the first who answers. Times are in seconds."""
+
+    callees: tuple[Callee, ...]
+    action: str = ""
+    method: str = "POST"
+    caller_id: str = ""
+    timeout_s: int = 30
+    time_limit_s: int = 14_400
+    answer_on_bridge: bool = False
+
+
+Verb = Connect | Hangup | Say | Pause | Reject | Redirect | Play | Record | Dial
 
 
 @dataclass(frozen=True, slots=True)
@@ -152,6 +196,7 @@ def _stream(element: ElementTree.Element, warnings: list[str]) -> Stream:
         url=_stream_url(element.get("url", ""), warnings),
         name=element.get("name", ""),
         status_callback=element.get("statusCallback", ""),
+        status_callback_method=element.get("statusCallbackMethod", "POST"),
         parameters=dict(_parameter(child) for child in element),
     )
 
@@ -185,10 +230,7 @@ def _parameter(element: ElementTree.Element) -> tuple[str, str]:
 
 
 def _pause(element: ElementTree.Element, _warnings: list[str]) -> Pause:
-    length = element.get("length", "1")
-    if not length.isdecimal():
-        raise TwimlRefused("12200", "<Pause length> is a whole number of seconds.")
-    return Pause(int(length))
+    return Pause(_seconds(element, "length", 1))
 
 
 def _reject(element: ElementTree.Element, _warnings: list[str]) -> Reject:
@@ -210,9 +252,77 @@ def _say(element: ElementTree.Element, _warnings: list[str]) -> Say:
     return Say(text, element.get("voice", ""), element.get("language", ""))
 
 
+def _play(element: ElementTree.Element, _warnings: list[str]) -> Play:
+    url, digits = (element.text or "").strip(), element.get("digits", "")
+    if bool(url) == bool(digits):
+        raise TwimlRefused("12200", "<Play> takes a URL, or digits.")
+    if digits.strip("0123456789*#ABCDwW"):
+        raise TwimlRefused("12200", "<Play digits> holds 0-9, A-D, *, #, w and W.")
+    return Play(url, digits)
+
+
+def _record(_element: ElementTree.Element, warnings: list[str]) -> Record:
+    warnings.append("The simulator does not record: <Record> is passed over.")
+    return Record()
+
+
+def _dial(element: ElementTree.Element, warnings: list[str]) -> Dial:
+    if "record" in element.attrib:
+        warnings.append("The simulator does not record: <Dial record> does nothing.")
+    number = (element.text or "").strip()
+    callees = [_callee(child) for child in element]
+    if bool(number) == bool(callees):
+        raise TwimlRefused("12200", "<Dial> takes a number, or <Number> and <Sip> nouns.")
+    if len(callees) > DIAL_CALLEES:
+        raise TwimlRefused("12200", f"<Dial> rings {DIAL_CALLEES} at most.")
+    on_bridge = element.get("answerOnBridge", "false")
+    if on_bridge not in ("true", "false"):
+        raise TwimlRefused("12200", "<Dial answerOnBridge> is true or false.")
+    return Dial(
+        tuple(callees) or (Callee(number),),
+        action=element.get("action", ""),
+        method=element.get("method", "POST"),
+        caller_id=element.get("callerId", ""),
+        timeout_s=_seconds(element, "timeout", 30),
+        time_limit_s=_seconds(element, "timeLimit", 14_400),
+        answer_on_bridge=on_bridge == "true",
+    )
+
+
+def _callee(element: ElementTree.Element) -> Callee:
+    if element.tag not in ("Number", "Sip"):
+        raise TwimlRefused("12200", f"<Dial> holds no <{element.tag}> here.")
+    _only(element, _CALLEE_ATTRIBUTES)
+    to = (element.text or "").strip()
+    if not to or (element.tag == "Sip" and not to.startswith(("sip:", "sips:"))):
+        raise TwimlRefused("12200", f"<{element.tag}> names nobody who could be rung.")
+    events = tuple(element.get("statusCallbackEvent", "completed").split())
+    if not set(events) <= _EVENTS:
+        raise TwimlRefused("12200", f"statusCallbackEvent holds {', '.join(sorted(_EVENTS))}.")
+    return Callee(
+        to,
+        url=element.get("url", ""),
+        method=element.get("method", "POST"),
+        status_callback=element.get("statusCallback", ""),
+        status_callback_method=element.get("statusCallbackMethod", "POST"),
+        events=events,
+    )
+
+
+def _seconds(element: ElementTree.Element, name: str, default: int) -> int:
+    value = element.get(name, str(default))
+    if not value.isdecimal():
+        raise TwimlRefused("12200", f"<{element.tag} {name}> is a whole number of seconds.")
+    return int(value)
+
+
+_EVENTS = frozenset({"initiated", "ringing", "answered", "completed"})
 _VERBS: Mapping[str, Callable[[ElementTree.Element, list[str]], Verb]] = {
     "Connect": _connect,
     "Hangup": lambda _element, _warnings: Hangup(),
+    "Dial": _dial,
+    "Play": _play,
+    "Record": _record,
     "Say": _say,
     "Pause": _pause,
     "Reject": _reject,
@@ -220,12 +330,28 @@ _VERBS: Mapping[str, Callable[[ElementTree.Element, list[str]], Verb]] = {
 }
 _ATTRIBUTES: Mapping[str, frozenset[str]] = {
     "Connect": frozenset({"action", "method"}),
+    "Dial": frozenset(
+        {"action", "method", "timeout", "timeLimit", "answerOnBridge", "callerId", "hangupOnStar"}
+        | {"record", "trim", "ringTone", "sequential", "referUrl", "referMethod"}
+        | {"recordingStatusCallback", "recordingStatusCallbackEvent", "recordingTrack"}
+        | {"recordingStatusCallbackMethod"}
+    ),
     "Hangup": frozenset(),
+    "Play": frozenset({"digits", "loop"}),
+    "Record": frozenset(
+        {"action", "method", "timeout", "finishOnKey", "maxLength", "playBeep", "trim"}
+        | {"recordingStatusCallback", "recordingStatusCallbackEvent", "transcribe"}
+        | {"recordingStatusCallbackMethod", "transcribeCallback"}
+    ),
     "Say": frozenset({"voice", "language", "loop"}),
     "Pause": frozenset({"length"}),
     "Reject": frozenset({"reason"}),
     "Redirect": frozenset({"method"}),
 }
+_CALLEE_ATTRIBUTES = frozenset(
+    {"url", "method", "statusCallback", "statusCallbackMethod", "statusCallbackEvent"}
+    | {"sendDigits", "username", "password", "byoc"}
+)
 _STREAM_ATTRIBUTES = frozenset(
     {"url", "name", "track", "statusCallback", "statusCallbackMethod", "connectorName"}
 )

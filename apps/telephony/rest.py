@@ -55,6 +55,11 @@ def account_get(account_sid: str) -> Request:
     return Request("GET", f"{API}/Accounts/{_part(account_sid)}.json")
 
 
+def accounts_list() -> Request:
+    """Ask for the account that signs in, and its sub-accounts."""
+    return Request("GET", f"{API}/Accounts.json", {"PageSize": "1000"})
+
+
 def call_create(account_sid: str, fields: Fields) -> Request:
     """Dial. Post it once: Twilio has no key that would make a second one harmless."""
     return Request("POST", f"{API}/Accounts/{_part(account_sid)}/Calls.json", fields)

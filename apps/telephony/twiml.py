@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from twilio.twiml.voice_response import Connect, Dial, Stream, VoiceResponse
 
@@ -19,10 +20,40 @@ class TwimlError(ValueError):
     """A document that Twilio would refuse or misread."""
 
 
+@dataclass(frozen=True, slots=True)
+class Pause:
+    """Silence."""
+
+    seconds: int
+
+    def add_to(self, response: VoiceResponse) -> None:
+        response.pause(length=self.seconds)
+
+
+@dataclass(frozen=True, slots=True)
+class Digits:
+    """Keys pressed for the other side: 0-9, *, #, and w for half a second of silence."""
+
+    digits: str
+
+    def add_to(self, response: VoiceResponse) -> None:
+        response.play(digits=self.digits)
+
+
+Before = tuple[Pause | Digits, ...]
+
+
 def stream_document(
-    *, stream_url: str, action_url: str, status_url: str, parameters: Mapping[str, str]
+    *,
+    stream_url: str,
+    action_url: str,
+    status_url: str,
+    parameters: Mapping[str, str],
+    before: Before = (),
 ) -> str:
     """Connect the call to a bidirectional stream, and hang up when that is over.
+
+    before: what happens first, as verbs.
 
     stream_url: ws(s) and without a query, which Twilio strips from the handshake. action_url is
     asked what to do when the stream has ended; should it not answer, ``<Hangup/>`` follows, so no
@@ -39,13 +70,17 @@ def stream_document(
             )
         if _NO_XML.search(name + value):
             raise TwimlError(f"Parameter {name}: a control character cannot stand in TwiML.")
-    return _stream_document(stream_url, action_url, status_url, tuple(parameters.items()))
+    return _stream_document(stream_url, action_url, status_url, tuple(parameters.items()), before)
 
 
 # A list of fifty bots holds fifty documents, and each is asked for again and again.
 @functools.lru_cache(maxsize=2_048)
 def _stream_document(
-    stream_url: str, action_url: str, status_url: str, parameters: tuple[tuple[str, str], ...]
+    stream_url: str,
+    action_url: str,
+    status_url: str,
+    parameters: tuple[tuple[str, str], ...],
+    before: Before,
 ) -> str:
     stream = Stream(url=stream_url, status_callback=status_url, status_callback_method="POST")
     for name, value in parameters:
@@ -53,6 +88,8 @@ def _stream_document(
     connect = Connect(action=action_url, method="POST")
     connect.append(stream)
     response = VoiceResponse()
+    for verb in before:
+        verb.add_to(response)
     response.append(connect)
     response.hangup()
     return str(response)

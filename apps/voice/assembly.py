@@ -72,7 +72,7 @@ def assemble(
         clips=clips,
         transferrer=around.transferrer,
     )
-    conversation.parts.speaker.brief(settings.messages)
+    conversation.parts.speaker.brief((*settings.messages, *settings.past))
     return conversation
 
 

@@ -57,6 +57,7 @@ class Conversation:
         self.settings = settings
         self.clock = clock
         self.history = History(settings.messages)
+        self.history.append(settings.past)
         self.phase = Phase.LISTENING
         self.phase_since = self.started_at = clock.now()
         self.parts: Parts
@@ -69,17 +70,13 @@ class Conversation:
     def open(self) -> None:
         """The stream has started."""
         self.started_at = self.phase_since = self.clock.now()
-        if self.settings.lines.consent:
+        if self.settings.opening != "fresh":
+            self._reopen()
+        elif self.settings.lines.consent:
             self.owes_consent = True
             self.observe(Heard.OPENED_WITH_CONSENT)
         else:
             self._begin()
-
-    def _begin(self) -> None:
-        if self.settings.lines.greeting:
-            self.observe(Heard.OPENED_WITH_GREETING)
-        elif self.settings.speaks_first:
-            self.observe(Heard.OPENED_BY_MODEL)
 
     def caller_reports(self, report: Heard | Words | Failed) -> None:
         """Take what the hearing side noticed."""
@@ -121,6 +118,8 @@ class Conversation:
             self.observe(Heard.BOT_TRANSFERS)
         elif self.phase is Phase.SPEAKING and talk.leaves:
             self.observe(Heard.BOT_LEFT)
+        elif talk.source == "resume" and self.history.unanswered:
+            self.observe(Heard.RESUMED)
         else:
             self.observe(Heard.PLAYBACK_ENDED)
             if talk.source == "consent" and self.phase is Phase.LISTENING:
@@ -231,6 +230,18 @@ class Conversation:
             answer = self.history.unanswered or self._must_open()
             self.observe(Heard.WORDS if answer else Heard.NO_WORDS)
 
+    def _begin(self) -> None:
+        if self.settings.lines.greeting:
+            self.observe(Heard.OPENED_WITH_GREETING)
+        elif self.settings.speaks_first:
+            self.observe(Heard.OPENED_BY_MODEL)
+
+    def _reopen(self) -> None:
+        if self.settings.opening == "again":
+            self.observe(Heard.OPENED_AGAIN)
+        elif self.history.unanswered:
+            self.observe(Heard.OPENED_BY_MODEL)
+
     def _is_backchannel(self, text: str) -> bool:
         return self.phase is Phase.CHECKING and text.lower().strip(" .,!?") in BACKCHANNELS
 
@@ -261,7 +272,10 @@ class Conversation:
             return
         talk.kept = True
         before_tools = interrupted and self.parts.speaker.owes
-        if talk.source != "consent":  # no word of the bot's, and a model may be asked next
+        # The notice is no word of the bot's, and a model may be asked next. And an excuse between a
+        # question and its answer would look like the answer.
+        excuse = talk.source == "resume" and self.history.unanswered
+        if talk.source != "consent" and not excuse:
             self.history.bot_said(talk.heard(now), before_tools=before_tools)
         self.parts.minutes.bot_said(talk, now, interrupted=interrupted)
         self.parts.speaker.follow(self.history.messages())
@@ -298,6 +312,7 @@ _ACTIONS: Mapping[Do, Callable[[Conversation], None]] = {
     Do.SAY_GOODBYE: _line("goodbye"),
     Do.SAY_TIME_UP: _line("time_up"),
     Do.SAY_FAILURE: _line("failure"),
+    Do.SAY_RESUME: _line("resume"),
     Do.TRANSFER: Conversation.transfer,
     Do.HANG_UP: Conversation.hang_up,
 }

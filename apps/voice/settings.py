@@ -45,18 +45,23 @@ class Lines:
     idle: str = "Are you still there?"
     goodbye: str = "I'll let you go now. Thank you for calling. Goodbye."
     time_up: str = "I'm afraid our time is up. Thank you for calling. Goodbye."
+    resume: str = "I'm sorry, we were cut off for a moment. Where were we?"
 
 
 @dataclass(frozen=True, slots=True)
 class ConversationSettings:
     """One call's orders.
 
-    messages: the history that the model starts with, system first. speaks_first: the model opens
-    the call (only where there is no greeting text). max_duration_s counts from the stream's start
-    to the end of the goodbye.
+    messages: the history that the model starts with, system first. past: what was said in an
+    earlier stream of the call. opening: a fresh call is greeted; one that goes on after its line
+    broke hears the line ``resume`` (``again``), or nothing of it (``quiet``). speaks_first: the
+    model opens a fresh call (only where there is no greeting text). max_duration_s counts from the
+    stream's start to the end of the goodbye.
     """
 
     messages: tuple[ChatMessage, ...]
+    past: tuple[ChatMessage, ...] = ()
+    opening: Literal["fresh", "again", "quiet"] = "fresh"
     tools: tuple[Tool, ...] = ()
     speaks_first: bool = False
     lines: Lines = field(default_factory=Lines)
@@ -66,5 +71,13 @@ class ConversationSettings:
 
 
 LineName = Literal[
-    "consent", "greeting", "apology", "failure", "filler", "idle", "goodbye", "time_up"
+    "consent",
+    "greeting",
+    "apology",
+    "failure",
+    "filler",
+    "idle",
+    "goodbye",
+    "time_up",
+    "resume",
 ]

@@ -30,6 +30,9 @@ BLOCK = 10 * RATE
 # Where sound meets silence that is not its own: 2 ms, so that it does not click.
 RAMP = 16
 
+# A stream waits no longer to be let in than this.
+MOST_EARLY = 10 * RATE
+
 Log = bytes | memoryview
 Samples = npt.NDArray[np.int16]
 
@@ -81,7 +84,12 @@ def tracks_of(log: Log) -> Tracks:
     late = [cut.echo for cut in found.cuts if cut.echo is not None]
     echoes_settle([*found.echoes, *late], found.caller, caller)
     bot = bot_placed(found.bot, found.echoes, found.cuts)
-    return Tracks(cut_at(caller, samples), cut_at(bot, samples), samples, found.complete)
+    caller, bot = cut_at(caller, samples), cut_at(bot, samples)
+    # What was said while the stream was still being let in came after that, but was said before.
+    early = min(MOST_EARLY, max(0, -caller[0].position)) if caller else 0
+    for one in (*caller, *bot):
+        one.position += early
+    return Tracks(caller, bot, samples + early, found.complete)
 
 
 def pcm_write(log: Log, tracks: Tracks, write: Callable[[bytes], object]) -> None:

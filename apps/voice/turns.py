@@ -32,6 +32,7 @@ class Heard(enum.Enum):
     OPENED_WITH_CONSENT = "opened with consent"
     OPENED_WITH_GREETING = "opened with greeting"
     OPENED_BY_MODEL = "opened by model"
+    OPENED_AGAIN = "opened again"  # the call's line broke, and is there again
     SPEECH_STARTED = "speech started"
     SPEECH_ENDED = "speech ended"
     WORDS = "words"
@@ -40,6 +41,7 @@ class Heard(enum.Enum):
     REPLY_STARTED = "reply started"  # its first audio was sent
     REPLY_EMPTY = "reply empty"
     REPLY_FAILED = "reply failed"
+    RESUMED = "resumed"  # that was said, and the caller still waits for an answer
     PLAYBACK_ENDED = "playback ended"  # everything the bot had to say was heard
     BOT_LEFT = "bot left"  # the same, and the model had asked to end the call
     BOT_TRANSFERS = "bot transfers"  # the same, and the model had asked to put the call through
@@ -69,6 +71,7 @@ class Do(enum.Enum):
     SAY_IDLE = "say idle"
     SAY_GOODBYE = "say goodbye"
     SAY_TIME_UP = "say time up"
+    SAY_RESUME = "say resume"
     SAY_FAILURE = "say failure"
     TRANSFER = "transfer"
     HANG_UP = "hang up"
@@ -82,6 +85,8 @@ TRANSITIONS: Mapping[tuple[Phase, Heard], Rule] = {
     (P.LISTENING, H.OPENED_WITH_CONSENT): (P.SPEAKING, (D.SAY_CONSENT,)),
     (P.LISTENING, H.OPENED_WITH_GREETING): (P.SPEAKING, (D.SAY_GREETING,)),
     (P.LISTENING, H.OPENED_BY_MODEL): (P.THINKING, (D.ASK_MODEL,)),
+    (P.LISTENING, H.OPENED_AGAIN): (P.SPEAKING, (D.SAY_RESUME,)),
+    (P.SPEAKING, H.RESUMED): (P.THINKING, (D.KEEP_TURN, D.ASK_MODEL)),
     # The caller's turn.
     (P.LISTENING, H.SPEECH_STARTED): (P.HEARING, (D.BEGIN_UTTERANCE,)),
     (P.HEARING, H.SPEECH_ENDED): (P.TRANSCRIBING, (D.FINISH_UTTERANCE,)),

@@ -127,3 +127,6 @@ KINDS: Final[Mapping[str, Kind]] = {
         Kind(PING, "Somebody tries an endpoint. It goes to that one alone.", {"ping": True}),
     )
 }
+
+# Their names, in the order of the catalogue.
+NAMES: Final = tuple(KINDS)

@@ -14,6 +14,7 @@ from rest_framework.test import APIClient
 
 from apps.accounts.audit import Actor
 from apps.accounts.models import Account, ApiKey, AuditEntry
+from apps.accounts.scopes import DEFAULT_SCOPES
 from apps.accounts.services import (
     KeyIsOver,
     account_create,
@@ -43,7 +44,8 @@ def test_a_new_key_is_answered_once_and_works(api: APIClient) -> None:
     assert made.keys() == FIELDS | {"key"}
     assert answer["Location"].endswith(f"{URL}/{made['id']}")
     assert answer["Cache-Control"] == "no-store"
-    assert made["scopes"] == ["configs:read", "configs:write", "calls:read", "calls:write"]
+    assert made["scopes"] == list(DEFAULT_SCOPES)
+    assert "admin" not in made["scopes"]
     assert str(getattr(api_key_verify(made["key"]), "id", "")) == made["id"]
     assert made["key"] not in api.get(URL).content.decode()
     assert made["key"].startswith(made["prefix"] + "_")

@@ -63,7 +63,7 @@ def test_what_is_no_list_of_scopes_is_refused(value: Any) -> None:
 
 def test_a_key_that_says_nothing_makes_no_keys(account: Account) -> None:
     key, _ = api_key_create(account=account, actor=Actor())
-    assert key.scopes == ["configs:read", "configs:write", "calls:read", "calls:write"]
+    assert key.scopes == [scope for scope in SCOPES if scope != "admin"]
 
 
 def test_keys_from_before_there_were_scopes_may_do_all(account: Account) -> None:
@@ -86,6 +86,8 @@ NEEDED = [
     ("get", "/providers", "configs:read"),
     ("get", "/calls", "calls:read"),
     ("get", f"/calls/{ID}", "calls:read"),
+    ("get", f"/calls/{ID}/recording", "calls:read"),
+    ("delete", f"/calls/{ID}/recording", "calls:write"),
     ("get", "/api-keys", "admin"),
     ("post", "/api-keys", "admin"),
     ("get", f"/api-keys/{ID}", "admin"),
@@ -97,6 +99,25 @@ NEEDED = [
     ("delete", "/credentials/openai", "admin"),
     ("post", "/credentials/openai/test", "admin"),
     ("get", "/audit-log", "admin"),
+    ("get", "/webhooks", "webhooks:read"),
+    ("post", "/webhooks", "webhooks:write"),
+    ("get", "/webhooks/kinds", "webhooks:read"),
+    ("get", f"/webhooks/{ID}", "webhooks:read"),
+    ("patch", f"/webhooks/{ID}", "webhooks:write"),
+    ("delete", f"/webhooks/{ID}", "webhooks:write"),
+    ("post", f"/webhooks/{ID}/rotate-secret", "webhooks:write"),
+    ("post", f"/webhooks/{ID}/ping", "webhooks:write"),
+    ("post", f"/webhooks/{ID}/replay", "webhooks:write"),
+    ("get", f"/webhooks/{ID}/deliveries", "webhooks:read"),
+    ("get", f"/webhooks/{ID}/deliveries/{ID}", "webhooks:read"),
+    ("post", f"/webhooks/{ID}/deliveries/{ID}/replay", "webhooks:write"),
+    ("get", "/twilio-connections", "phones:read"),
+    ("post", "/twilio-connections", "admin"),
+    ("get", f"/twilio-connections/{ID}", "phones:read"),
+    ("patch", f"/twilio-connections/{ID}", "admin"),
+    ("delete", f"/twilio-connections/{ID}", "admin"),
+    ("post", f"/twilio-connections/{ID}/check", "admin"),
+    ("get", f"/twilio-connections/{ID}/subaccounts", "phones:read"),
 ]
 
 

@@ -59,7 +59,7 @@ def answered(error: TwilioError) -> Response:
 def test_the_envelope_has_our_name_the_hint_the_field_and_twilios_code(db: None) -> None:
     data = answered(refused(21210)).data
     hint = MEANINGS[21210].hint
-    assert data.pop("request_id") == ""
+    del data["request_id"]
     assert data == {
         "error": "twilio-error",
         "info": hint,

@@ -38,7 +38,7 @@ def test_an_admission_prints_no_secret(config: TwilioConfig) -> None:
     config.account.save()
     admission = stream_admit(**_given(config))
     assert admission is not None
-    assert admission.twilio_auth_token == "0123456789abcdef"
+    assert admission.account.twilio_auth_token == "0123456789abcdef"
     assert "0123456789abcdef" not in repr(admission)
     assert "front desk" not in repr(admission)
 

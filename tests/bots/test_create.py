@@ -46,7 +46,9 @@ def test_the_twiml_connects_to_our_stream_with_the_bots_token(api: APIClient) ->
     stream = ElementTree.fromstring(made["twiml"]).find("Connect/Stream")
     assert stream is not None
     assert stream.get("url") == made["stream_url"] == "wss://voice.example.com/media/twilio"
-    assert stream.get("statusCallback") == "https://voice.example.com/twilio/stream-status"
+    assert stream.get("statusCallback") == (
+        f"https://voice.example.com/twilio/stream-status?account={config.account_id}"
+    )
     assert {found.get("name"): found.get("value") for found in stream} == {
         "account": str(config.account_id),
         "bot": made["id"],

@@ -71,7 +71,7 @@ def post(api: APIClient, django_capture_on_commit_callbacks: DjangoCaptureOnComm
 def test_a_new_bots_lines_are_spoken(voice: type[FakeVoice], post: Any) -> None:
     assert post(greeting={"mode": "text", "text": "Hello!"}).status_code == 201
     assert "Hello!" in voice.spoken
-    assert len(voice.spoken) == SpokenLine.objects.count() == 7
+    assert len(voice.spoken) == SpokenLine.objects.count() == 8
     assert bytes(SpokenLine.objects.all()[0].audio) == b"\x01" * 80 + b"\x02" * 80
     assert voice.built[0].secrets == {"api_key": "k"}
     assert voice.closed == 1
@@ -92,7 +92,7 @@ def test_a_text_with_variables_waits_for_its_call(voice: type[FakeVoice], post: 
 def test_a_passing_failure_is_tried_again(voice: type[FakeVoice], post: Any) -> None:
     voice.failures.append(ProviderError("fake", "busy", reason="unavailable", retryable=True))
     post()
-    assert SpokenLine.objects.count() == 6
+    assert SpokenLine.objects.count() == 7
 
 
 def test_a_failure_is_logged_and_breaks_nothing(
@@ -112,7 +112,7 @@ def test_what_was_spoken_before_a_failure_is_kept(voice: type[FakeVoice], post: 
     voice.failures.extend([broken] * 3)
     post()
     assert not SpokenLine.objects.exists()
-    assert lines_speak.call(TwilioConfig.objects.get().versions.get().id) == 6
+    assert lines_speak.call(TwilioConfig.objects.get().versions.get().id) == 7
 
 
 def test_a_digest_names_everything_the_sound_depends_on() -> None:

@@ -21,7 +21,9 @@ ENVELOPES = [
     {"$ref": "#/components/schemas/DailyBotsError"},
 ]
 # Bodies that may be left out, because every member has a default.
-OPTIONAL_BODIES = {"api_key_rotate", "twilio_config_rotate_token"}
+OPTIONAL_BODIES = {"api_key_rotate", "twilio_config_rotate_token", "webhook_rotate_secret"}
+# Every member of a change may be left out, all of them too.
+OPTIONAL_BODIES |= {"webhook_update"}
 # Where anything may stand, and why. A * is any member that is not named.
 ANYTHING = {
     "LlmRequest.*": "a provider's own options; GET /providers has their schemas",
@@ -41,6 +43,7 @@ ANYTHING = {
     "TwilioConfig.metadata.*": "the client's own",
     "TwilioConfigBodyRequest.metadata.*": "as above",
     "PatchedTwilioConfigBodyRequest.metadata.*": "as above",
+    "Payload.data.*": "every kind of event has its own; GET /webhooks/kinds has examples",
     "CallEvent.data.*": "every kind of event has its own",
     "DailyBotsOptionRequest.value": "every option has its own",
     "DailyBotsOption.value": "as above",

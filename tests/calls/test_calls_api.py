@@ -10,16 +10,11 @@ import pytest
 from django.test import Client
 from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
-from twilio.request_validator import RequestValidator
 
-from apps.accounts.audit import Actor
 from apps.accounts.models import Account
-from apps.accounts.services import account_update
-from apps.bots.document import draft_read
 from apps.bots.models import TwilioConfig
-from apps.bots.services import config_create
 from apps.calls.models import Call, CallEvent, Turn, call_id
-from tests.conftest import BODY, ApiFor
+from tests.conftest import ApiFor
 
 NOW = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
@@ -149,86 +144,6 @@ def test_a_wrong_filter_is_named(api: APIClient, query: str, field: str) -> None
     answer = api.get(f"/calls?{query}")
     assert answer.status_code == 400
     assert field in answer.json()["fields"]
-
-
-def test_twilio_is_told_to_hang_up_when_the_stream_is_over(client: Client) -> None:
-    answer = client.post("/twilio/after-stream", {"CallSid": "CA1"})
-    assert answer.status_code == 200
-    assert answer["Content-Type"] == "text/xml"
-    assert answer.content.endswith(b"<Response><Hangup /></Response>")
-
-
-FORM = {"CallSid": "CA1", "From": "+14158675309", "CallerName": ""}
-
-
-@pytest.fixture
-def signed_account(account: Account) -> Account:
-    return account_update(
-        account=account,
-        name="Hotel",
-        max_live_calls=1,
-        actor=Actor(),
-        twilio_auth_token="123",
-    )
-
-
-def voice_post(client: Client, config: TwilioConfig, signature: str | None) -> Any:
-    headers = {} if signature is None else {"x-twilio-signature": signature}
-    return client.post(f"/twilio/voice/{config.id}", FORM, headers=headers)
-
-
-def sign(config: TwilioConfig, token: str = "123") -> str:
-    url = f"https://voice.example.com/twilio/voice/{config.id}"
-    return str(RequestValidator(token).compute_signature(url, FORM))
-
-
-def test_twilio_is_given_the_bots_twiml(
-    client: Client, signed_account: Account, config: TwilioConfig
-) -> None:
-    answer = voice_post(client, config, sign(config))
-    assert answer.status_code == 200
-    assert config.stream_token in answer.content.decode()
-
-
-def test_the_twiml_brings_who_calls(
-    client: Client, signed_account: Account, config: TwilioConfig
-) -> None:
-    answer = voice_post(client, config, sign(config))
-    assert b'<Parameter name="from" value="+14158675309" />' in answer.content
-
-
-def test_a_bot_that_was_never_published_takes_no_calls(
-    client: Client, signed_account: Account
-) -> None:
-    draft = config_create(
-        account=signed_account, draft=draft_read(BODY), actor=Actor(), publish=False
-    )
-    answer = voice_post(client, draft, sign(draft))
-    assert b"not in service" in answer.content
-    assert draft.stream_token not in answer.content.decode()
-
-
-@pytest.mark.parametrize("signature", [None, "", "forged"])
-def test_nobody_else_is_given_the_bots_token(
-    client: Client, signed_account: Account, config: TwilioConfig, signature: str | None
-) -> None:
-    answer = voice_post(client, config, signature)
-    assert answer.status_code == 403
-    assert config.stream_token not in answer.content.decode()
-
-
-def test_without_a_stored_auth_token_no_signature_is_good(
-    client: Client, config: TwilioConfig
-) -> None:
-    assert voice_post(client, config, sign(config, "")).status_code == 403
-
-
-def test_a_bot_that_is_gone_says_so(client: Client, api: APIClient, config: TwilioConfig) -> None:
-    api.delete(f"/twilio-config/{config.id}")
-    answer = voice_post(client, config, None)
-    assert answer.status_code == 200
-    assert b"not in service" in answer.content
-    assert b"<Hangup />" in answer.content
 
 
 def test_news_of_a_stream_is_taken(client: Client) -> None:

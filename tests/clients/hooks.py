@@ -55,6 +55,12 @@ RULES = {
     (r"config\.llm\.tools", r"transfer_call is built in .*"),
     (r"metadata", r"More than \d+ bytes of JSON\."),
     (r"config\.variables\..*\.default", r"Not of the type \w+\."),
+    # Where events may be sent is more than a pattern says; so is what signs them.
+    (r"url", r"A whole https URL, .*"),
+    (r"url", r"http only to addresses .*"),
+    (r"url", r".* leads to a private address\. .*"),
+    (r"secret", r"whsec_ and base64 of .*"),
+    (r"until", r"Not after since\."),
     # JSON inside a query parameter.
     (r"variables", r"A JSON object of names and values\."),
     (r"expires_at", r"This time has passed\."),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import itertools
 from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Any, ParamSpec, TypeVar
 
@@ -35,6 +36,7 @@ def in_database_thread(work: Callable[Params, Result]) -> Callable[Params, Await
     return found
 
 
+_numbers = itertools.count()
 FRAME = 160
 QUIET = b"\xff" * FRAME
 
@@ -73,7 +75,7 @@ class Phone:
     def __init__(
         self, bot: TwilioConfig, *, call_sid: str = "CA1", headers: dict[bytes, bytes] | None = None
     ) -> None:
-        self.stream_sid = f"MZ{call_sid}x{id(self):x}"
+        self.stream_sid = f"MZ{call_sid}x{next(_numbers)}"
         self.call_sid = call_sid
         self.parameters = {
             "account": str(bot.account_id),

@@ -13,6 +13,7 @@ from apps.accounts.models import Account
 from apps.accounts.services import account_update
 from apps.bots.models import TwilioConfig
 from apps.bots.services import Write, config_delete
+from apps.calls.admission import StreamRefused
 from apps.calls.models import Call, Turn
 from apps.gateway.runtime import Gateway, gateway_close
 from apps.providers.scripted_services import ScriptedMind, ScriptedTranscriber, ScriptedVoice
@@ -149,15 +150,18 @@ async def test_audio_of_another_form_is_refused(running: Gateway, bot: TwilioCon
     assert await phone.message() == {"event": "close", "code": 1003}
 
 
-async def test_a_broken_socket_leaves_a_complete_call(running: Gateway, bot: TwilioConfig) -> None:
+async def test_a_broken_socket_leaves_a_call_that_may_go_on(
+    running: Gateway, bot: TwilioConfig
+) -> None:
     phone = Phone(bot)
     await phone.dial()
     await phone.until("mark")
     await phone.vanish()
     await gateway_close()
     call = (await calls())[0]
-    assert (call.status, call.end_reason) == ("completed", "connection_lost")
-    assert call.ended_at is not None
+    assert (call.status, call.end_reason) == ("in-progress", "connection_lost")
+    assert call.stream_ended_at is not None
+    assert call.ended_at is None
     assert (await transcript())[0][0] == "bot"
 
 
@@ -272,8 +276,9 @@ async def test_a_slow_query_holds_up_no_call_that_runs(
 
     def slow(*_args: Any, **_kwargs: Any) -> None:
         release.wait(10)
+        raise StreamRefused("token_wrong")
 
-    monkeypatch.setattr("apps.gateway.admission.stream_admit", slow)
+    monkeypatch.setattr("apps.gateway.admission.stream_look", slow)
     waiting = Phone(bot, call_sid="CA2")
     await waiting.dial()
     try:
@@ -323,6 +328,8 @@ async def test_closing_the_gateway_ends_every_call(running: Gateway, bot: Twilio
     await phone.dial()
     await phone.until("media")
     await gateway_close()
-    assert [(call.status, call.end_reason) for call in await calls()] == [("completed", "shutdown")]
+    assert [(call.status, call.end_reason) for call in await calls()] == [
+        ("in-progress", "shutdown")
+    ]
     while (await phone.message())["event"] != "close":
         pass

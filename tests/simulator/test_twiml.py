@@ -5,9 +5,13 @@ from __future__ import annotations
 import pytest
 
 from apps.simulator.twiml import (
+    Callee,
     Connect,
+    Dial,
     Hangup,
     Pause,
+    Play,
+    Record,
     Redirect,
     Reject,
     Say,
@@ -60,6 +64,41 @@ def test_it_reads_the_other_verbs() -> None:
     assert interpret(response('<Reject reason="busy"/>')).verbs == (Reject("busy"),)
 
 
+def test_it_reads_a_transfer() -> None:
+    body = (
+        '<Dial action="/after" timeout="20" timeLimit="600" callerId="+14155550100" '
+        'answerOnBridge="true"><Number url="/whisper" statusCallback="/status" '
+        'statusCallbackEvent="ringing answered">+12025550143</Number>'
+        "<Sip>sip:desk@example.com</Sip></Dial>"
+    )
+    assert interpret(response(body)).verbs == (
+        Dial(
+            (
+                Callee(
+                    "+12025550143", "/whisper", "POST", "/status", "POST", ("ringing", "answered")
+                ),
+                Callee("sip:desk@example.com"),
+            ),
+            action="/after",
+            caller_id="+14155550100",
+            timeout_s=20,
+            time_limit_s=600,
+            answer_on_bridge=True,
+        ),
+    )
+    assert interpret(response("<Dial>+12025550143</Dial>")).verbs == (
+        Dial((Callee("+12025550143"),)),
+    )
+
+
+def test_it_reads_what_is_played_and_passes_over_a_recording() -> None:
+    document = interpret(
+        response('<Play>https://x/a.wav</Play><Play digits="1w#"/><Record maxLength="3"/>')
+    )
+    assert document.verbs == (Play("https://x/a.wav"), Play(digits="1w#"), Record())
+    assert "does not record" in document.warnings[0]
+
+
 def test_it_strips_a_query_and_warns() -> None:
     document = interpret(stream('url="wss://x/media?token=1"'))
     connect = document.connect()
@@ -88,6 +127,14 @@ def test_it_warns_of_a_plain_socket_but_not_on_the_loopback() -> None:
         (response('<Pause length="long"/>'), "12200", "whole number"),
         (response('<Reject reason="no"/>'), "12200", "rejected or busy"),
         (response("<Redirect/>"), "12200", "needs a URL"),
+        (response("<Dial/>"), "12200", "takes a number"),
+        (response("<Dial><Queue>a</Queue></Dial>"), "12200", "holds no <Queue>"),
+        (response("<Dial><Sip>desk</Sip></Dial>"), "12200", "names nobody"),
+        (response('<Dial timeout="soon">+12025550143</Dial>'), "12200", "whole number"),
+        (response("<Dial>" + "<Number>+12025550143</Number>" * 11 + "</Dial>"), "12200", "10"),
+        (response('<Dial><Number statusCallbackEvent="a">1</Number></Dial>'), "12200", "ringing"),
+        (response("<Play/>"), "12200", "a URL, or digits"),
+        (response('<Play digits="x"/>'), "12200", "0-9"),
         (response("<Connect/>"), "12200", "exactly one <Stream>"),
         (stream('url="https://x/media"'), "31922", "wss"),
         (stream('url="/media"'), "31923", "malformed"),

@@ -12,10 +12,21 @@ twilio.drills.late(2) .mute() .fails(503) .refuses(20429) .resets(): spoils the 
 twilio.moves(call, "initiated", "ringing", "in-progress", "completed", answered_by="human"): moves a
     call by hand and sends a callback for each, if the create asked for it
 twilio.callbacks.twice("completed") .dropped("ringing") .swapped("ringing"): spoils callbacks
-twilio.post("https://.../twilio/voice/1", CallSid="CA..."): sends any signed webhook of the account
+twilio.post("https://.../twilio/voice/1", CallSid="CA..."): sends any signed webhook of the account;
+    method="GET", or as_json=True with bodySHA256; twilio.shared_key = SharedKey(...) signs by it
 twilio.deliver(client): hands the webhooks that wait to Django's test client, in the test's own
     thread (and transaction), until none is left; returns the responses
 twilio.sent: webhooks so far: .url, .fields, .headers, .status
+
+After ``twilio.live(speed=100)`` calls live by themselves, their seconds a hundred times as fast
+(the audio of streams stays in real time): they fetch or run their TwiML, ring, talk and end.
+twilio.people["+12025550143"] = Person("busy", after_s=2, hang_up_after_s=9, script=[...]): who is
+    there ("answers", "machine", "silent", "rejects", ...); anybody else answers and says nothing
+twilio.dial_in("+14155550100", "+12025550143", Person(...)): somebody calls one of our numbers
+twilio.hangs_up(call), twilio.presses(call, "1#"): what the person at its end does
+twilio.heard(call): what the line carried: ["say: Hello", "stream: wss://...", "digits: 1"]
+twilio.streams(call): a CallRecord of each stream, with the audio as heard
+twilio.network.habits: .detect_s, .stop = "lost" ...; twilio.world.routes: where URLs really lead
 
 Webhooks wait for ``deliver``: nothing leaves the process. ``twilio_in_thread()`` sends them over
 real HTTP instead, and ``twilio_serving()`` is the same inside a running loop.
@@ -34,13 +45,19 @@ from typing import Any, TypeVar
 
 import httpx
 
+from apps.simulator.record import CallRecord
 from apps.simulator.twilio.callbacks import StatusCallbacks
 from apps.simulator.twilio.drills import Drills
+from apps.simulator.twilio.network import PhoneNetwork
+from apps.simulator.twilio.people import Person
 from apps.simulator.twilio.rest import Request
 from apps.simulator.twilio.serving import serving
+from apps.simulator.twilio.signing import SharedKey
 from apps.simulator.twilio.stand_in import StandIn
 from apps.simulator.twilio.state import Account, Call, Finding, Resource, World
+from apps.simulator.twilio.tempo import FastClock
 from apps.simulator.twilio.webhooks import Hook, Sent, WebhookFailed
+from apps.voice.clock import LoopClock
 
 Result = TypeVar("Result")
 _PATIENCE_S = 10.0
@@ -102,6 +119,14 @@ class TwilioStandIn:
         return self.calls[-1]
 
     @property
+    def shared_key(self) -> SharedKey | None:
+        return self.stand_in.webhooks.shared
+
+    @shared_key.setter
+    def shared_key(self, key: SharedKey | None) -> None:
+        self.stand_in.webhooks.shared = key
+
+    @property
     def requests(self) -> list[Request]:
         return self.stand_in.rest.requests
 
@@ -129,9 +154,42 @@ class TwilioStandIn:
         for status in statuses:
             self.on_loop(partial(self.stand_in.moves, found, status, **facts))
 
-    def post(self, url: str, **fields: str) -> None:
+    # --- calls that live by themselves ----------------------------------------------------------
+
+    def live(self, speed: float = 100.0) -> None:
+        """Let calls live by themselves. speed: how many of their seconds pass in one."""
+        self.on_loop(lambda: self.stand_in.go_live(FastClock(LoopClock(self._loop), speed)))
+
+    @property
+    def network(self) -> PhoneNetwork:
+        network = self.stand_in.network
+        assert isinstance(network, PhoneNetwork), "call twilio.live() first"
+        return network
+
+    @property
+    def people(self) -> dict[str, Person]:
+        return self.network.people
+
+    def dial_in(self, to: str, from_: str, person: Person | None = None) -> Call:
+        return self.on_loop(partial(self.network.dial_in, to, from_, person))
+
+    def hangs_up(self, call: Call) -> None:
+        self.on_loop(partial(self.network.hang_up, call))
+
+    def presses(self, call: Call, digits: str) -> None:
+        self.on_loop(partial(self.network.press, call, digits))
+
+    def heard(self, call: Call) -> list[str]:
+        return [f"{one.kind}: {one.what}" for one in self.network.live[call.sid].heard]
+
+    def streams(self, call: Call) -> list[CallRecord]:
+        return [record for _, record in self.network.live[call.sid].streams]
+
+    # --- webhooks -------------------------------------------------------------------------------
+
+    def post(self, url: str, *, method: str = "POST", as_json: bool = False, **fields: str) -> None:
         """Send a signed webhook of the account, whatever is in it."""
-        self.on_loop(partial(self._post, Hook(url), fields))
+        self.on_loop(partial(self._post, Hook(url, method, as_json), fields))
 
     def deliver(self, client: Any, **extra: Any) -> list[Any]:
         """Hand every webhook that waits, and those that follow from it, to a Django test client.

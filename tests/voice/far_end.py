@@ -209,6 +209,7 @@ DEFAULT_CLIPS: Mapping[LineName, Clip] = {
     "idle": clip("Are you there?"),
     "goodbye": clip("Goodbye."),
     "time_up": clip("Time is up."),
+    "resume": clip("Where were we?"),
 }
 
 

@@ -14,7 +14,7 @@ from typing import Literal
 
 from apps.simulator.twilio.bodies import VERSION
 from apps.simulator.twilio.calls import events_wanted
-from apps.simulator.twilio.state import TERMINAL, Call, World
+from apps.simulator.twilio.state import TERMINAL, Account, Call, World
 from apps.simulator.twilio.webhooks import Hook, WebhookFailed, Webhooks
 
 # By status: the event that a client subscribes to.
@@ -87,10 +87,7 @@ class Spoil:
 
 
 class StatusCallbacks:
-    """Sends a call's callbacks, one after the other in the order of their events.
-
-    held: while set, nothing leaves; what is held goes out when it is released.
-    """
+    """Sends a call's callbacks, one after the other in the order of their events."""
 
     def __init__(self, world: World, webhooks: Webhooks) -> None:
         self._world = world
@@ -120,11 +117,14 @@ class StatusCallbacks:
             return
         fields = progress_fields(call, status, self._sequence[call.sid], self._world)
         self._sequence[call.sid] += 1
-        self.send(call, event, Hook(url, call.asked.get("StatusCallbackMethod") or "POST"), fields)
+        hook = Hook(url, call.asked.get("StatusCallbackMethod") or "POST")
+        self.send(call.sid, self._world.accounts[call.account_sid], event, hook, fields)
 
-    def send(self, call: Call, event: str, hook: Hook, fields: Mapping[str, str]) -> None:
-        """Send one callback behind those of the call that are under way."""
-        behind = self._behind[call.sid]
+    def send(
+        self, row: str, account: Account, event: str, hook: Hook, fields: Mapping[str, str]
+    ) -> None:
+        """Send one callback behind those of its row that are under way. Returns at once."""
+        behind = self._behind[row]
         deliveries = [(hook, fields), *behind]
         spoil = self._spoil(event)
         if spoil == "swapped":
@@ -135,9 +135,9 @@ class StatusCallbacks:
             del deliveries[0]
         elif spoil == "twice":
             deliveries.insert(1, deliveries[0])
-        before = self._chains.get(call.sid)
+        before = self._chains.get(row)
         self._webhooks.open += 1
-        self._chains[call.sid] = asyncio.create_task(self._deliver(call, deliveries, before))
+        self._chains[row] = asyncio.create_task(self._deliver(account, deliveries, before))
 
     async def settle(self) -> None:
         """Wait until everything sent so far was answered or given up."""
@@ -150,11 +150,10 @@ class StatusCallbacks:
 
     async def _deliver(
         self,
-        call: Call,
+        account: Account,
         deliveries: list[tuple[Hook, Mapping[str, str]]],
         before: asyncio.Task[None] | None,
     ) -> None:
-        account = self._world.accounts[call.account_sid]
         try:
             if before is not None:
                 await asyncio.wait([before])

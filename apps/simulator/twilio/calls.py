@@ -101,12 +101,25 @@ def call_create(ask: Ask) -> Answer:
         form.get("From"),
         "outbound-api",
         Times(when, when),
-        asked=form,
+        asked=_asked(ask),
     )
     ask.world.calls[call.sid] = call
-    body = call_body(call)
     ask.network.placed(call)
-    return 201, body
+    return 201, call_body(call)
+
+
+def _asked(ask: Ask) -> Form:
+    """Return what the call does: an application takes the place of URLs."""
+    application = ask.form.get("ApplicationSid")
+    if not application:
+        return ask.form
+    settings = ask.world.applications[application].settings
+    kept = [pair for pair in ask.form.pairs if pair[0] not in _DOCUMENT | _CALLBACK]
+    for name in ("Url", "Method", "FallbackUrl", "FallbackMethod"):
+        kept.append((name, settings.get(f"Voice{name}", "")))
+    for name in sorted(_CALLBACK):
+        kept.append((name, settings.get(name, "")))
+    return Form(tuple(pair for pair in kept if pair[1]))
 
 
 def _document_check(ask: Ask) -> None:

@@ -5,14 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["late", "mute", "status", "refused", "reset"]
+Kind = Literal["late", "early", "mute", "status", "refused", "reset"]
 
 
 @dataclass(slots=True)
 class Drill:
     """One thing that goes wrong with the next ``times`` requests of an operation.
 
-    kind: the answer comes ``seconds`` late; it never comes (mute); it is an HTTP error without
+    kind: the answer comes ``seconds`` late; a callback of the call comes before it (early); it
+    never comes (mute); it is an HTTP error without
     Twilio's body (status); one of Twilio's own, nothing having been done (refused, with ``code``);
     or the connection is reset. done: whether Twilio does what it was asked for before that.
     """
@@ -42,6 +43,10 @@ class Drills:
     def late(self, seconds: float, operation: str = "calls.create", times: int = 1) -> None:
         """Do it, and answer that much later."""
         self.add(Drill(operation, "late", seconds=seconds, times=times))
+
+    def early(self, operation: str = "calls.create", times: int = 1) -> None:
+        """Do it, and answer when a callback was delivered. For calls that live by themselves."""
+        self.add(Drill(operation, "early", times=times))
 
     def mute(self, *, done: bool = True, operation: str = "calls.create", times: int = 1) -> None:
         """Do it, or not, and never answer."""

@@ -8,7 +8,7 @@ import binascii
 import hmac
 import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -66,7 +66,10 @@ class Request:
 
 
 class RestApi:
-    """Serves a world. requests: every one so far. ``heard`` is told of each once it is answered."""
+    """Serves a world. requests: every one so far. ``heard`` is told of each once it is answered.
+
+    news: waits for the next webhook to be answered, for the drill ``early``.
+    """
 
     def __init__(self, world: World, network: Network, drills: Drills) -> None:
         self.world = world
@@ -74,6 +77,7 @@ class RestApi:
         self.drills = drills
         self.requests: list[Request] = []
         self.heard: Callable[[Request], None] = lambda _request: None
+        self.news: Callable[[], Awaitable[None]] = _no_news
 
     async def __call__(self, scope: dict[str, Any], receive: Any, send: Any) -> None:
         body = await _body(receive)
@@ -87,7 +91,9 @@ class RestApi:
             status, answer = self._perform(request, scope, body, drill)
         except Refused as refused:
             status, answer = refused.status, refused.body()
-        if drill is not None and not await _spoilt(drill, receive):
+        if drill is not None and drill.kind == "early":
+            await self.news()
+        elif drill is not None and not await _spoilt(drill, receive):
             self.heard(request)
             return
         if drill is not None and drill.kind == "status":
@@ -202,6 +208,10 @@ async def _body(receive: Any) -> bytes | None:
         body += bytes(event.get("body", b""))
         if not event.get("more_body"):
             return body
+
+
+async def _no_news() -> None:
+    pass
 
 
 async def _spoilt(drill: Drill, receive: Any) -> bool:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
+from urllib.parse import urlsplit
 
 from apps.simulator.twilio.errors import Refused
 from apps.simulator.twilio.form import Form
@@ -120,8 +121,9 @@ class Finding:
 class World:
     """All that there is. now: the wall clock.
 
-    calls, numbers and applications by SID. findings: tests assert that there are none. alerts:
-    what Twilio's debugger would list, as (code, text).
+    calls, numbers and applications by SID. routes: where an origin is really reached, such as
+    ``{"https://voice.example.com": "http://127.0.0.1:8000"}``; what is signed stays. findings:
+    tests assert that there are none. alerts: what Twilio's debugger would list, as (code, text).
     """
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -132,6 +134,7 @@ class World:
         self.calls: dict[str, Call] = {}
         self.findings: list[Finding] = []
         self.alerts: list[tuple[int, str]] = []
+        self.routes: dict[str, str] = {}
 
     def account_add(self, *, owner: Account | None = None, kind: str = "Full") -> Account:
         """Open an account, or a sub-account of another."""
@@ -166,6 +169,18 @@ class World:
 
     def alert(self, code: int, text: str) -> None:
         self.alerts.append((code, text))
+
+    def routed(self, url: str) -> str:
+        """Return where a URL is really reached; a WebSocket goes the way of its http twin."""
+        parts = urlsplit(url)
+        socket = parts.scheme in ("ws", "wss")
+        scheme = {"ws": "http", "wss": "https"}.get(parts.scheme, parts.scheme)
+        to = self.routes.get(f"{scheme}://{parts.netloc}")
+        if to is None:
+            return url
+        way = urlsplit(to)
+        over = {"http": "ws", "https": "wss"}[way.scheme] if socket else way.scheme
+        return parts._replace(scheme=over, netloc=way.netloc).geturl()
 
     def live(self, account: Account) -> list[Call]:
         return [

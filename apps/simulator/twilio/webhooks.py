@@ -83,12 +83,14 @@ class Webhooks:
     """Signs and sends. Only a connection that does not come about is tried again.
 
     transport: an httpx transport to send through; none, real HTTP. shared: sign with this key and
-    HMAC-SHA256. sent: everything so far. open: how many wait for their answers.
+    HMAC-SHA256. sent: everything so far. open: how many wait for their answers;
+    answered: set whenever one comes.
     """
 
     def __init__(self, world: World, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.sent: list[Sent] = []
         self.open = 0
+        self.answered = asyncio.Event()
         self.shared: SharedKey | None = None
         self.heard: Callable[[Sent], None] = lambda _sent: None
         self._world = world
@@ -134,6 +136,7 @@ class Webhooks:
                 raise WebhookFailed(11205, f"{hook.url}: {type(error).__name__}") from error
             else:
                 sent.answers.append(answer.status_code)
+                self.answered.set()
                 self.heard(sent)
                 return self._reply(hook, answer)
 
@@ -151,7 +154,11 @@ class Webhooks:
             headers["Content-Type"] = kind
         timeout = httpx.Timeout(limits.read_s, connect=limits.connect_s)
         request = self._client.build_request(
-            hook.method, url, content=body or None, headers=headers, timeout=timeout
+            hook.method,
+            self._world.routed(url),
+            content=body or None,
+            headers={"Host": urlsplit(url).netloc, **headers},
+            timeout=timeout,
         )
         return request, Sent(hook.method, url, dict(fields), headers)
 

@@ -12,7 +12,7 @@ from django.urls import path
 from django.views.decorators.csrf import csrf_exempt
 from twilio.request_validator import RequestValidator, get_signature_algorithm
 
-from apps.simulator.twilio.signing import SharedKey
+from apps.simulator.twilio.signing import SharedKey, signature_headers
 from tests.simulator.twilio.conftest import Rest
 from tests.support.twilio import TwilioStandIn
 
@@ -73,7 +73,7 @@ def test_a_callback_is_signed_over_the_exact_url_and_every_field(rest: Rest) -> 
 
 
 def test_a_shared_key_may_sign_instead(rest: Rest) -> None:
-    rest.twilio.stand_in.webhooks.shared = SharedKey("webhooks_sharedkey_1", "s3cret")
+    rest.twilio.shared_key = SharedKey("webhooks_sharedkey_1", "s3cret")
     rest.dial(StatusCallback=URL)
     rest.twilio.moves(rest.twilio.call, "completed")
     _deliver(rest.twilio)
@@ -123,3 +123,35 @@ def test_any_webhook_can_be_sent(twilio: TwilioStandIn) -> None:
 
     assert [one.content for one in twilio.deliver(Client())] == [b"ringing"]
     assert twilio.sent[0].status == 200
+
+
+def test_a_json_webhook_is_signed_by_the_hash_of_its_body(twilio: TwilioStandIn) -> None:
+    twilio.post(URL, as_json=True, CallSid="CA1")
+    twilio.deliver(Client())
+
+    sent = twilio.sent[0]
+    assert sent.url.startswith(f"{URL}&bodySHA256=")
+    assert RequestValidator(twilio.token).validate(
+        sent.url, '{"CallSid": "CA1"}', sent.headers["X-Twilio-Signature"]
+    )
+
+
+def test_a_get_webhook_is_signed_by_its_url_alone(twilio: TwilioStandIn) -> None:
+    twilio.post(URL, method="GET", CallSid="CA1")
+    twilio.deliver(Client())
+
+    sent = twilio.sent[0]
+    assert sent.url == f"{URL}&CallSid=CA1"
+    assert RequestValidator(twilio.token).validate(sent.url, {}, sent.headers["X-Twilio-Signature"])
+
+
+def test_a_signature_follows_the_vector_of_the_vendors_own_page() -> None:
+    fields = {
+        "CallSid": "CA1234567890ABCDE",
+        "Caller": "+14158675309",
+        "Digits": "1234",
+        "From": "+14158675309",
+        "To": "+18005551212",
+    }
+    headers = signature_headers("https://mycompany.com/myapp.php?foo=1&bar=2", fields, "12345")
+    assert headers == {"X-Twilio-Signature": "RSOYDt4T1cUTdK1PDd93/VVr8B8="}

@@ -1,0 +1,102 @@
+"""The end of a call: the one place that makes it final, and tells so."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from apps.calls.models import Call, Turn
+from apps.webhooks.services import event_publish
+
+ENDED = ("status", "end_reason", "ended_at", "reap_at")
+
+
+def call_close(call: Call, *, status: str, reason: str, at: datetime) -> bool:
+    """End a call for good and publish ``call.ended`` with its transcript.
+
+    Call it in a transaction that holds the row's lock. Returns whether this ended it: a call that
+    is over stays as it is.
+    """
+    if call.is_over:
+        return False
+    call.status = status
+    call.end_reason = reason
+    call.ended_at = max(at, call.started_at)
+    call.reap_at = None
+    call.save(update_fields=ENDED)
+    event_publish(
+        account_id=call.account_id,
+        kind="call.ended",
+        data={"call": ended_data(call)},
+        key=str(call.id),
+    )
+    return True
+
+
+def call_started(call: Call) -> None:
+    """Publish ``call.started``, once a call, in the transaction that wrote it down."""
+    event_publish(
+        account_id=call.account_id,
+        kind="call.started",
+        data={"call": started_data(call)},
+        key=str(call.id),
+    )
+
+
+def started_data(call: Call) -> dict[str, Any]:
+    return {
+        "id": call.id,
+        "call_sid": call.call_sid,
+        "direction": call.direction,
+        "from": call.from_number,
+        "to": call.to_number,
+        "status": call.status,
+        "config_id": call.config_id,
+        "config_version": call.version.number,
+        "metadata": call.metadata,
+        "started_at": call.started_at,
+    }
+
+
+def ended_data(call: Call) -> dict[str, Any]:
+    """Return what is told of a call that is over; two queries."""
+    turns = list(Turn.objects.filter(call=call).order_by("id"))
+    assert call.ended_at is not None
+    return {
+        **started_data(call),
+        "end_reason": call.end_reason,
+        "ended_at": call.ended_at,
+        "duration_s": round((call.ended_at - call.started_at).total_seconds(), 3),
+        "cost_usd": None if call.cost_usd is None else f"{call.cost_usd:.8f}",
+        "cost_is_complete": call.cost_is_complete,
+        "latency": latency_of(call, turns),
+        "turns": [
+            {
+                "role": turn.role,
+                "text_said": turn.text_said,
+                "text_heard": turn.text_heard,
+                "started_at": turn.started_at,
+                "latency_ms": turn.latency_ms,
+            }
+            for turn in turns
+        ],
+    }
+
+
+def latency_of(call: Call, turns: Sequence[Turn]) -> dict[str, float | None]:
+    """Return how quickly a call's bot spoke, in ms; null where it did not.
+
+    first_word_ms: from when somebody could speak to the bot's first audio. The percentiles are of
+    its answers, by nearest rank.
+    """
+    gaps = sorted(turn.latency_ms for turn in turns if turn.latency_ms is not None)
+    spoken = [turn.started_at for turn in turns if turn.role == Turn.Role.BOT]
+    since = call.answered_at or call.started_at
+    first = round(max(0.0, (min(spoken) - since).total_seconds()) * 1_000, 1) if spoken else None
+    return {"first_word_ms": first, "p50_ms": _rank(gaps, 0.5), "p95_ms": _rank(gaps, 0.95)}
+
+
+def _rank(sorted_values: Sequence[float], share: float) -> float | None:
+    return sorted_values[math.ceil(share * len(sorted_values)) - 1] if sorted_values else None

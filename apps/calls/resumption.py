@@ -1,0 +1,114 @@
+"""What comes next when a stream is over: nothing, or the caller is brought back to the bot.
+
+Twilio asks when the socket of ``<Connect><Stream>`` has closed, whoever closed it. An end on
+purpose is written down before the gateway closes the socket, so what does not stand there broke.
+"""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+
+from apps.bots.models import TwilioConfig
+from apps.calls.endings import call_close
+from apps.calls.entries import TRANSFERRED
+from apps.calls.models import Call
+from apps.calls.tokens import StreamToken
+from apps.calls.twiml import stream_twiml
+from apps.telephony.twiml import Pause, dial_document, hang_up_document, spoken_document
+from apps.voice.settings import Lines
+
+# How often a caller is brought back before the bot is given up.
+TRIES = 3
+# From the second time on somebody else may need a moment to start.
+PAUSES_S = (0, 1, 2)
+# A transfer target of this name gets the calls that could not be brought back.
+FALLBACK = "fallback"
+
+
+@dataclass(frozen=True, slots=True)
+class StreamOver:
+    """Twilio's question. breaks: how often the call's line broke before."""
+
+    account_id: uuid.UUID
+    config_id: uuid.UUID
+    call_id: uuid.UUID
+    call_sid: str
+    breaks: int = 0
+
+
+def what_next(over: StreamOver, *, now: datetime) -> str:
+    """Return the TwiML that goes on with the call. One or two queries.
+
+    Raises TwilioConfig.DoesNotExist where no call is known, and no such bot.
+    """
+    calls = Call.objects.filter(pk=over.call_id, account_id=over.account_id)
+    call = calls.select_related("version").first()
+    if call is not None and (call.is_over or call.end_reason == TRANSFERRED):
+        return hang_up_document()
+    if over.breaks >= TRIES:
+        return _give_up(over, call, now)
+    if call is None:
+        # Its stream was refused, or nothing of it was written before the gateway was gone.
+        TwilioConfig.objects.only("id").get(
+            pk=over.config_id, account_id=over.account_id, deleted_at=None
+        )
+    return _again(over, call)
+
+
+def _again(over: StreamOver, call: Call | None) -> str:
+    attempt = over.breaks + 2 if call is None else max(call.attempts, 1) + 1
+    token = StreamToken(over.call_id, over.config_id, attempt, call_sid=over.call_sid)
+    pause_s = PAUSES_S[over.breaks]
+    return stream_twiml(
+        token,
+        account_id=over.account_id,
+        breaks=over.breaks + 1,
+        before=(Pause(pause_s),) if pause_s else (),
+    )
+
+
+def _give_up(over: StreamOver, call: Call | None, now: datetime) -> str:
+    document: dict[str, Any] = {} if call is None else call.version.document
+    target = (document.get("transfers") or {}).get(FALLBACK)
+    with transaction.atomic():
+        found = Call.objects.select_for_update().filter(pk=over.call_id).first()
+        if found is not None and not target:
+            call_close(found, status=Call.Status.FAILED, reason="line_lost", at=now)
+        elif found is not None and not found.is_over:
+            found.end_reason = TRANSFERRED
+            found.save(update_fields=["end_reason"])
+    if target:
+        return dial_document(target["to"])
+    text = (document.get("lines") or {}).get("failure") or Lines().failure
+    language = (document.get("tts") or {}).get("language") or ""
+    return spoken_document(text, language=spoken_language(language))
+
+
+# What Twilio's own voice is asked to speak, by the two letters that bots name.
+_LANGUAGES = {
+    "de": "de-DE",
+    "en": "en-US",
+    "es": "es-ES",
+    "fr": "fr-FR",
+    "it": "it-IT",
+    "ja": "ja-JP",
+    "ko": "ko-KR",
+    "nl": "nl-NL",
+    "pl": "pl-PL",
+    "pt": "pt-BR",
+    "ru": "ru-RU",
+    "sv": "sv-SE",
+    "zh": "zh-CN",
+}
+
+
+def spoken_language(language: str) -> str:
+    """Return the language as ``<Say>`` knows it; English for one that is not known here."""
+    if "-" in language and language[:2].lower() in _LANGUAGES:
+        return language
+    return _LANGUAGES.get(language[:2].lower(), "en-US")
