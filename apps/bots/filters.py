@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Mapping
 
 from django.conf import settings
-from django.db import connection
 from django.db.models import Q, QuerySet
-from django.db.models.fields.json import KeyTransform
 from django.http import QueryDict
 from rest_framework.exceptions import ValidationError
 from rest_framework.request import Request
 
 from apps.bots.models import TwilioConfig
+from apps.core.metadata import metadata_filtered
 from apps.core.pagination import NewestFirstPagination
 from apps.providers import registry
 from apps.providers.base import KINDS
@@ -27,7 +25,6 @@ ORDERS: Mapping[str, tuple[str, str]] = {
     "-name": ("-name", "-id"),
 }
 LONGEST = 200
-METADATA_KEYS = 5
 
 
 class ConfigPagination(NewestFirstPagination):
@@ -52,12 +49,7 @@ def configs_filtered(configs: QuerySet[TwilioConfig], asked: QueryDict) -> Query
         configs = configs.filter(name__icontains=given["search"])
     if "provider" in given:
         configs = configs.filter(_provider(given["provider"]))
-    pairs = list(_metadata(given))
-    if len(pairs) > METADATA_KEYS:
-        raise ValidationError({"metadata": [f"No more than {METADATA_KEYS} keys."]})
-    for key, text in pairs:
-        configs = configs.filter(_metadata_is(key, text))
-    return configs
+    return metadata_filtered(configs, given)
 
 
 def _provider(name: str) -> Q:
@@ -71,32 +63,3 @@ def _provider(name: str) -> Q:
     for kind in kinds:
         found |= Q(**{f"{kind}_provider": name})
     return found
-
-
-def _metadata(asked: Mapping[str, str]) -> Iterator[tuple[str, str]]:
-    """``metadata.team=ops`` and, as generated clients spell it, ``metadata[team]=ops``."""
-    for name, text in asked.items():
-        if name.startswith("metadata."):
-            yield name.removeprefix("metadata."), text
-        elif name.startswith("metadata[") and name.endswith("]"):
-            yield name[len("metadata[") : -1], text
-
-
-def _metadata_is(key: str, text: str) -> Q:
-    """A value is found by its text: ``5`` finds 5 and "5"."""
-    values: list[Any] = [text]
-    if text in ("true", "false"):
-        values.append(text == "true")
-    elif text.isascii() and text.removeprefix("-").isdigit() and len(text) < 16:
-        values.append(int(text))
-    if connection.features.supports_json_field_contains:
-        # One that the index over metadata answers.
-        found = Q()
-        for value in values:
-            found |= Q(metadata__contains={key: value})
-        return found
-    return Q(
-        pk__in=TwilioConfig.objects.alias(_value=KeyTransform(key, "metadata"))
-        .filter(_value__in=values)
-        .values("pk")
-    )

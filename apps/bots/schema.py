@@ -25,7 +25,7 @@ from apps.bots.answers import (
     VersionDetailSerializer,
     VersionSerializer,
 )
-from apps.bots.filters import LONGEST, METADATA_KEYS, ORDERS
+from apps.bots.filters import LONGEST, ORDERS
 from apps.bots.serializers import (
     NUMBER,
     TRANSFERS,
@@ -35,6 +35,7 @@ from apps.bots.serializers import (
 )
 from apps.bots.tools import TRANSFER_NAME
 from apps.bots.variables import NAME, RESERVED
+from apps.core.metadata import PARAMETER
 from apps.core.schema import ErrorSerializer
 from apps.providers.registry import PROVIDERS as CATALOGUE
 
@@ -248,17 +249,7 @@ _FILTERS = [
     OpenApiParameter("search", _SHORT, description="A part of the name, in any case."),
     OpenApiParameter("provider", str, description="A provider in any slot."),
     OpenApiParameter("order", str, enum=sorted(ORDERS), default="-created_at"),
-    OpenApiParameter(
-        "metadata",
-        {
-            "type": "object",
-            "additionalProperties": {"type": ["string", "number", "boolean"]},
-            "maxProperties": METADATA_KEYS,
-        },
-        style="deepObject",
-        explode=True,
-        description="`metadata[team]=ops`, or `metadata.team=ops`: a key and its value.",
-    ),
+    PARAMETER,
 ]
 
 

@@ -68,7 +68,7 @@ def ended_data(call: Call) -> dict[str, Any]:
         **started_data(call),
         "end_reason": call.end_reason,
         "ended_at": call.ended_at,
-        "duration_s": round((call.ended_at - call.started_at).total_seconds(), 3),
+        "duration_s": call.duration_s,
         "cost_usd": None if call.cost_usd is None else f"{call.cost_usd:.8f}",
         "cost_is_complete": call.cost_is_complete,
         "latency": latency_of(call, turns),

@@ -41,8 +41,8 @@ class Call(models.Model):
     CallSid. started_at: when it came into being here; answered_at: when somebody could speak.
 
     twilio_status: the last that Twilio said, by sequence; once terminal it is final. posted_at:
-    when the create was sent to Twilio, which happens once. retry_at: not before then, for Twilio
-    refused it unprocessed. asked: what the dialler wants of the call, see ``apps.calls.dialling``.
+    when the create was sent to Twilio, which happens once. retry_at: not before then will Twilio be
+    asked again about the call. asked: what the dialler wants of it, see ``apps.calls.wishes``.
     attempts: streams that were let in by a token of ours. gateway: the process that holds the
     stream; stream_ended_at: when that was over, though the call may go on; end_reason then says why
     the stream ended. cap_at: no call lives longer. reap_at: not looked after before then.
@@ -139,6 +139,22 @@ class Call(models.Model):
                 ),
                 name="calls_open",
             ),
+            models.Index(
+                fields=["account", "posted_at"],
+                condition=models.Q(posted_at__isnull=False),
+                name="calls_posted",
+            ),
+            models.Index(
+                fields=["account", "from_number", "-started_at", "-id"], name="calls_by_caller"
+            ),
+            models.Index(
+                fields=["account", "to_number", "-started_at", "-id"], name="calls_by_callee"
+            ),
+            models.Index(
+                fields=["-started_at"],
+                condition=models.Q(from_number="", to_number=""),
+                name="calls_bare",
+            ),
         ]
 
     def __str__(self) -> str:
@@ -147,6 +163,16 @@ class Call(models.Model):
     @property
     def is_over(self) -> bool:
         return self.status in self.TERMINAL
+
+    @property
+    def duration_s(self) -> float | None:
+        """Seconds from when somebody could speak to the end; None while it runs."""
+        if self.ended_at is None:
+            return None
+        # A call that we dial begins long before anybody can speak, and perhaps nobody ever does.
+        spoken = self.stream_sid or self.direction == self.Direction.INBOUND
+        began = self.answered_at or (self.started_at if spoken else self.ended_at)
+        return round((self.ended_at - began).total_seconds(), 3)
 
 
 class StreamPass(models.Model):
@@ -254,8 +280,9 @@ class PhoneNumber(BaseModel):
     """A number of an account's at Twilio, and the bot that it is assigned to.
 
     sid: Twilio's, ``PN…``. wanted: what Twilio is to hold for it while a bot is assigned, by the
-    names of Twilio's API (``voice_url`` …); actual: what it held at checked_at. drift: the names
-    that differ, since drifted_at.
+    names of Twilio's API (``voice_url`` …); actual: what it held at checked_at; before: what it
+    held before a bot was assigned. drift: the names that differ, since drifted_at. gone_at: when
+    Twilio was first seen not to list it any more. changing_until: somebody is changing it.
     """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="phone_numbers")
@@ -270,8 +297,11 @@ class PhoneNumber(BaseModel):
     )
     wanted = models.JSONField(default=dict, blank=True)
     actual = models.JSONField(default=dict, blank=True)
+    before = models.JSONField(default=dict, blank=True)
     drift = models.JSONField(default=list, blank=True)
     drifted_at = models.DateTimeField(null=True, blank=True)
+    gone_at = models.DateTimeField(null=True, blank=True)
+    changing_until = models.DateTimeField(null=True, blank=True)
     checked_at = models.DateTimeField(null=True, blank=True)
     check_error = models.CharField(max_length=300, blank=True, default="")
 
@@ -280,9 +310,31 @@ class PhoneNumber(BaseModel):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["account", "sid"], name="phone_number_once")
         ]
+        indexes: ClassVar = [
+            models.Index(fields=["account", "number", "id"], name="phone_numbers_listed")
+        ]
 
     def __str__(self) -> str:
         return self.number
+
+
+class NumberWatch(models.Model):
+    """When a connection's numbers are compared with Twilio's next. due_at: also a worker's lease.
+
+    listed_at: the last time that Twilio listed them. failures: tries since then. error: what the
+    last try noted in the connection's check_error.
+    """
+
+    connection = models.OneToOneField(
+        TwilioConnection, on_delete=models.CASCADE, primary_key=True, related_name="number_watch"
+    )
+    due_at = models.DateTimeField(db_index=True)
+    listed_at = models.DateTimeField(null=True, blank=True)
+    failures = models.PositiveSmallIntegerField(default=0)
+    error = models.CharField(max_length=300, blank=True, default="")
+
+    def __str__(self) -> str:
+        return f"numbers of {self.connection_id}"
 
 
 class Turn(models.Model):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
+from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
+from apps.bots.serializers import ValueField
 from apps.calls.models import Call, CallEvent, Turn
 from apps.calls.recordings.serializers import RecordingSerializer
 from apps.providers.base import KINDS
@@ -136,12 +138,39 @@ class CostSerializer(serializers.Serializer[Any]):
     )
 
 
+class CallErrorSerializer(serializers.Serializer[Any]):
+    """Why a call was not made, or broke off."""
+
+    code = serializers.CharField(source="error_code", help_text="Twilio's number; empty: none.")
+    reason = serializers.CharField(source="end_reason", help_text="One word, for programs.")
+    hint = serializers.CharField(source="error", help_text="What to do about it.")
+
+
 class CallSerializer(serializers.ModelSerializer[Call]):
     """A call, without its words."""
 
     config_id = serializers.UUIDField(read_only=True)
     config_version = serializers.IntegerField(source="version.number", read_only=True)
-    duration_s = serializers.SerializerMethodField()
+    to = serializers.CharField(source="to_number", read_only=True, help_text="Empty: not known.")
+    answered_by = serializers.CharField(
+        read_only=True, help_text="Twilio's verdict where machine detection was asked for."
+    )
+    answered_at = serializers.DateTimeField(
+        read_only=True, allow_null=True, help_text="From when on somebody could speak."
+    )
+    scheduled_at = serializers.DateTimeField(
+        read_only=True, allow_null=True, help_text="When it is, or was, to be dialled."
+    )
+    duration_s = serializers.FloatField(
+        read_only=True,
+        allow_null=True,
+        help_text="Seconds from when somebody could speak to the end; null while it runs.",
+    )
+    billed_s = serializers.IntegerField(
+        read_only=True, allow_null=True, help_text="Seconds by Twilio's count."
+    )
+    error = serializers.SerializerMethodField()
+    metadata = serializers.DictField(read_only=True, help_text="Yours.")
     cost_usd = _usd("The sum of what is known; null before the end, or if nothing is.")
     cost_is_complete = serializers.BooleanField(
         read_only=True, help_text="false: the call costs more than that, or has not ended."
@@ -156,26 +185,40 @@ class CallSerializer(serializers.ModelSerializer[Call]):
             "call_sid",
             "stream_sid",
             "direction",
+            "from",
+            "to",
             "status",
             "end_reason",
+            "error",
             "started_at",
+            "scheduled_at",
+            "answered_at",
+            "answered_by",
             "ended_at",
             "duration_s",
+            "billed_s",
+            "metadata",
             "cost_usd",
             "cost_is_complete",
         )
         read_only_fields = fields
 
-    def get_duration_s(self, call: Call) -> float | None:
-        """Seconds from the stream's start to its end; null while it runs."""
-        if call.ended_at is None:
-            return None
-        return round((call.ended_at - call.started_at).total_seconds(), 3)
+    # A keyword of Python names no attribute.
+    locals()["from"] = serializers.CharField(
+        source="from_number", read_only=True, help_text="Empty: not known."
+    )
+
+    @extend_schema_field(CallErrorSerializer(allow_null=True))
+    def get_error(self, call: Call) -> dict[str, Any] | None:
+        return dict(CallErrorSerializer(call).data) if call.error else None
 
 
 class CallDetailSerializer(CallSerializer):
-    """A call with its costs, turns and events."""
+    """A call with its variables, costs, turns and events."""
 
+    variables = serializers.DictField(
+        child=ValueField(), read_only=True, help_text="What it brings for the bot's texts."
+    )
     costs = CostSerializer(many=True, read_only=True, help_text="A line for each slot.")
     turns = TurnSerializer(many=True, read_only=True)
     events = CallEventSerializer(many=True, read_only=True)
@@ -186,6 +229,6 @@ class CallDetailSerializer(CallSerializer):
     class Meta(CallSerializer.Meta):
         fields: tuple[str, ...] = (
             *CallSerializer.Meta.fields,
-            *("costs", "turns", "events", "recording"),
+            *("variables", "costs", "turns", "events", "recording"),
         )
         read_only_fields = fields

@@ -31,6 +31,7 @@ class ErrorSerializer(serializers.Serializer[Any]):
     twilio_code = serializers.IntegerField(
         required=False, help_text="Of a twilio-error: Twilio's number for it, or 0."
     )
+    call_id = serializers.UUIDField(required=False, help_text="Of a call that failed.")
 
 
 class StrictExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]

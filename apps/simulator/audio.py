@@ -6,6 +6,7 @@ and its "WAVEFORMATEXTENSIBLE". The standard library's reader takes neither floa
 
 from __future__ import annotations
 
+import io
 import struct
 import wave
 from collections.abc import Callable, Iterator, Mapping
@@ -75,18 +76,25 @@ def stereo_write(path: Path, *, caller: bytes, bot: bytes) -> float:
     Both are mu-law; the shorter is filled up with silence. Returns the length in seconds.
     Raises AudioFileError if the file cannot be written.
     """
+    try:
+        path.write_bytes(stereo_encode(caller=caller, bot=bot))
+    except OSError as error:
+        raise AudioFileError(f"{path}: {error.strerror or 'cannot be written'}.") from error
+    return max(len(caller), len(bot)) / g711.SAMPLE_RATE
+
+
+def stereo_encode(*, caller: bytes, bot: bytes) -> bytes:
+    """Return a call as the bytes of a stereo WAV; see ``stereo_write``."""
     length = max(len(caller), len(bot))
     left, right = (g711.decode(side.ljust(length, g711.SILENCE)) for side in (caller, bot))
     both = np.stack([np.frombuffer(left, "<i2"), np.frombuffer(right, "<i2")], axis=1)
-    try:
-        with path.open("wb") as raw, wave.open(raw, "wb") as file:
-            file.setnchannels(2)
-            file.setsampwidth(2)
-            file.setframerate(g711.SAMPLE_RATE)
-            file.writeframes(both.tobytes())
-    except OSError as error:
-        raise AudioFileError(f"{path}: {error.strerror or 'cannot be written'}.") from error
-    return length / g711.SAMPLE_RATE
+    raw = io.BytesIO()
+    with wave.open(raw, "wb") as file:
+        file.setnchannels(2)
+        file.setsampwidth(2)
+        file.setframerate(g711.SAMPLE_RATE)
+        file.writeframes(both.tobytes())
+    return raw.getvalue()
 
 
 def sound_bounds(mulaw: bytes) -> tuple[float, float] | None:

@@ -109,6 +109,9 @@ class StatusCallbacks:
         """Deliver that callback after the one that follows it."""
         self._spoils.append(Spoil(event, "swapped", times))
 
+    def spoil(self, spoil: Spoil) -> None:
+        self._spoils.append(spoil)
+
     def tell(self, call: Call, status: str) -> None:
         """Send the callback of a status, if the call's owner wants it. Returns at once."""
         event = EVENT_OF.get(status, "completed")
@@ -126,7 +129,7 @@ class StatusCallbacks:
         """Send one callback behind those of its row that are under way. Returns at once."""
         behind = self._behind[row]
         deliveries = [(hook, fields), *behind]
-        spoil = self._spoil(event)
+        spoil = self._spoilt(event)
         if spoil == "swapped":
             behind.append((hook, fields))
             return
@@ -165,7 +168,7 @@ class StatusCallbacks:
         finally:
             self._webhooks.open -= 1
 
-    def _spoil(self, event: str) -> str:
+    def _spoilt(self, event: str) -> str:
         for spoil in self._spoils:
             if spoil.event in ("*", event):
                 spoil.times -= 1

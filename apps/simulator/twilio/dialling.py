@@ -98,7 +98,7 @@ def _leg(live: LiveCall, callee: twiml.Callee, caller: str, source: Source) -> L
         asked=Form(tuple(asked)),
         parent_sid=live.call.sid,
     )
-    exchange.world.calls[call.sid] = call
+    exchange.world.call_add(call)
     return LiveCall(exchange, call, exchange.person_at(callee.to))
 
 

@@ -15,6 +15,7 @@ from apps.simulator.twilio.people import REFUSALS, Heard, LiveScript, Person
 from apps.simulator.twilio.state import Account, Call, World
 from apps.simulator.twilio.tempo import Habits, sleep
 from apps.simulator.twilio.webhooks import Webhooks
+from apps.voice import g711
 from apps.voice.ports import Clock, Timer
 
 
@@ -103,6 +104,7 @@ class LiveCall:
 
     def hear(self, kind: str, what: str = "") -> None:
         self.heard.append(Heard(self.elapsed_s(), kind, what))
+        self.exchange.world.tell("heard", {"sid": self.call.sid, "sound": kind, "what": what})
 
     async def sleep(self, seconds: float) -> None:
         await sleep(self.exchange.clock, seconds)
@@ -166,7 +168,7 @@ class LiveCall:
         self._timers.append(clock.call_at(clock.now() + seconds, act))
 
     async def until_over(self, work: Coroutine[Any, Any, None]) -> None:
-        """Run what the call does; stop it when the call ends."""
+        """Run what the call does; stop it when the call ends. A fault of ours ends it too."""
         task = asyncio.ensure_future(work)
         try:
             ends: set[asyncio.Future[Any]] = {task, self.over}
@@ -175,9 +177,21 @@ class LiveCall:
             if not task.done():
                 task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-        if not task.cancelled():
+        if not task.cancelled() and task.exception() is not None:
+            self.end("failed")
             task.result()
 
 
 def is_absolute(url: str) -> bool:
     return urlsplit(url).scheme in ("http", "https")
+
+
+def tracks(live: LiveCall) -> tuple[bytes, bytes]:
+    """Return what the person said and what they heard in streams: mu-law from the call's start."""
+    caller, bot = bytearray(), bytearray()
+    for at_s, record in live.streams:
+        at = round(at_s * g711.SAMPLE_RATE)
+        for track, piece in ((caller, record.caller), (bot, record.bot)):
+            track += g711.SILENCE * max(0, at - len(track))
+            track[at : at + len(piece)] = piece
+    return bytes(caller), bytes(bot)

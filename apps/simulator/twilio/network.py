@@ -93,7 +93,7 @@ class PhoneNetwork:
             history=["ringing"],
         )
         call.facts["phone_number_sid"] = number.sid
-        self.world.calls[call.sid] = call
+        self.world.call_add(call)
         live = LiveCall(self, call, person or Person())
         source = Source(
             settings.get("VoiceUrl", ""),

@@ -6,16 +6,19 @@ import asyncio
 import socket
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Any
 
 import uvicorn
 
 
 @asynccontextmanager
-async def serving(app: Any, *, host: str = "127.0.0.1", port: int = 0) -> AsyncIterator[str]:
-    """Serve until the block ends; yields the http:// origin. port 0: any that is free.
+async def serving(
+    app: Any, *, host: str = "127.0.0.1", port: int = 0, tls: tuple[Path, Path] | None = None
+) -> AsyncIterator[str]:
+    """Serve until the block ends; yields the origin. port 0: any that is free.
 
-    Raises OSError if the port is taken.
+    tls: files of a certificate chain and its key. Raises OSError if the port is taken.
     """
     listener = socket.create_server((host, port))
     config = uvicorn.Config(
@@ -25,6 +28,8 @@ async def serving(app: Any, *, host: str = "127.0.0.1", port: int = 0) -> AsyncI
         lifespan="off",
         ws="none",
         timeout_graceful_shutdown=1,
+        ssl_certfile=None if tls is None else tls[0],
+        ssl_keyfile=None if tls is None else tls[1],
     )
     config.load()
     server = uvicorn.Server(config)
@@ -32,7 +37,8 @@ async def serving(app: Any, *, host: str = "127.0.0.1", port: int = 0) -> AsyncI
     server.lifespan = config.lifespan_class(config)
     await server.startup(sockets=[listener])
     try:
-        yield f"http://{host}:{listener.getsockname()[1]}"
+        scheme = "http" if tls is None else "https"
+        yield f"{scheme}://{host}:{listener.getsockname()[1]}"
     finally:
         await _stop(server)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +13,8 @@ from urllib.parse import urlsplit
 from apps.simulator.twilio.errors import Refused
 from apps.simulator.twilio.form import Form
 
+# Who watches: told of a kind of thing (call, heard, finding, alert) and its facts.
+Tell = Callable[[str, Mapping[str, Any]], None]
 TERMINAL = frozenset({"completed", "busy", "failed", "no-answer", "canceled"})
 
 
@@ -124,6 +126,7 @@ class World:
     calls, numbers and applications by SID. routes: where an origin is really reached, such as
     ``{"https://voice.example.com": "http://127.0.0.1:8000"}``; what is signed stays. findings:
     tests assert that there are none. alerts: what Twilio's debugger would list, as (code, text).
+    tell: whoever watches.
     """
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
@@ -135,18 +138,31 @@ class World:
         self.findings: list[Finding] = []
         self.alerts: list[tuple[int, str]] = []
         self.routes: dict[str, str] = {}
+        self.tell: Tell = _nobody
 
-    def account_add(self, *, owner: Account | None = None, kind: str = "Full") -> Account:
+    def account_add(
+        self,
+        *,
+        owner: Account | None = None,
+        kind: str = "Full",
+        sid: str = "",
+        auth_token: str = "",
+    ) -> Account:
         """Open an account, or a sub-account of another."""
-        sid = sid_new("AC")
+        sid = sid or sid_new("AC")
         account = Account(
-            sid, secrets.token_hex(16), kind=kind, owner_sid=sid if owner is None else owner.sid
+            sid,
+            auth_token or secrets.token_hex(16),
+            kind=kind,
+            owner_sid=sid if owner is None else owner.sid,
         )
         self.accounts[sid] = account
         return account
 
-    def key_add(self, account: Account, *, standard: bool = False) -> ApiKey:
-        key = ApiKey(sid_new("SK"), secrets.token_urlsafe(24), standard)
+    def key_add(
+        self, account: Account, *, standard: bool = False, sid: str = "", secret: str = ""
+    ) -> ApiKey:
+        key = ApiKey(sid or sid_new("SK"), secret or secrets.token_urlsafe(24), standard)
         account.keys[key.sid] = key
         return key
 
@@ -154,7 +170,9 @@ class World:
         """Buy a number. settings: by Twilio's names, such as VoiceUrl."""
         when = self.now()
         given = {"FriendlyName": phone_number, **settings}
-        number = Resource(sid_new("PN"), account.sid, given, when, when, phone_number)
+        # The same number of the same account has the same SID after a restart.
+        sid = "PN" + uuid.uuid5(uuid.NAMESPACE_URL, f"{account.sid} {phone_number}").hex
+        number = Resource(sid, account.sid, given, when, when, phone_number)
         self.numbers[number.sid] = number
         return number
 
@@ -166,9 +184,15 @@ class World:
 
     def finding(self, operation: str, what: str) -> None:
         self.findings.append(Finding(operation, what))
+        self.tell("finding", {"operation": operation, "what": what})
 
     def alert(self, code: int, text: str) -> None:
         self.alerts.append((code, text))
+        self.tell("alert", {"code": code, "what": text})
+
+    def call_add(self, call: Call) -> None:
+        self.calls[call.sid] = call
+        self._tell_call(call)
 
     def routed(self, url: str) -> str:
         """Return where a URL is really reached; a WebSocket goes the way of its http twin."""
@@ -197,6 +221,23 @@ class World:
         if status in TERMINAL:
             call.times.ended = now
         call.history.append(status)
+        self._tell_call(call)
+
+    def _tell_call(self, call: Call) -> None:
+        self.tell(
+            "call",
+            {
+                "sid": call.sid,
+                "direction": call.direction,
+                "from": call.from_,
+                "to": call.to,
+                "status": call.status,
+            },
+        )
+
+
+def _nobody(_kind: str, _facts: Mapping[str, Any]) -> None:
+    pass
 
 
 def own(found: Resource | Call | None, account: Account, path: str) -> None:

@@ -31,8 +31,10 @@ class _Events(Observer):
         self._verb = verb
         self._source = source
         self._sid = sid
+        self.began_s = live.elapsed_s()
 
     def stream_started(self, at_s: float) -> None:
+        self.began_s = self._live.elapsed_s()
         self.tell("stream-started")
 
     def tell(self, event: str, error: str = "") -> None:
@@ -89,7 +91,6 @@ async def _stream(live: LiveCall, verb: twiml.Stream, sid: str, events: _Events)
     url = live.exchange.world.routed(verb.url)
     dialled = Dial(url, stream, auth_token=live.account.auth_token, signed_url=verb.url)
     live.script.rejoin()
-    began_s = live.elapsed_s()
     running = asyncio.ensure_future(
         SimulatedCall(
             dialled,
@@ -104,16 +105,10 @@ async def _stream(live: LiveCall, verb: twiml.Stream, sid: str, events: _Events)
     except asyncio.CancelledError:
         stop = live.exchange.habits.stop
         live.script.order(Drop() if stop == "reset" else HangUp(send_stop=stop == "sent"))
-        await _written_down(live, began_s, running)
+        with suppress(StreamRefused):  # it had not begun
+            live.streams.append((events.began_s, await running))
         events.tell("stream-stopped")
         raise
-    live.streams.append((began_s, record))
+    live.streams.append((events.began_s, record))
     events.tell("stream-stopped")
     return record
-
-
-async def _written_down(
-    live: LiveCall, began_s: float, running: asyncio.Future[CallRecord]
-) -> None:
-    with suppress(StreamRefused):  # it had not begun
-        live.streams.append((began_s, await running))
