@@ -26,6 +26,7 @@ from apps.gateway.building import (
     providers_of,
     settings_of,
 )
+from apps.gateway.heartbeat import Heartbeat
 from apps.gateway.line import StreamLine
 from apps.gateway.metrics import CALLS_LIVE, entries_count, lag_measure
 from apps.gateway.recordings import RecordingDesk, StreamRecording
@@ -59,6 +60,7 @@ class Gateway:
         self.sessions: dict[uuid.UUID, Session] = {}
         self.draining = False
         self.id = uuid.uuid4()
+        self.heartbeat = Heartbeat(self.id)
         self.reception = Reception(self.gate, _build)
         loop = asyncio.get_running_loop()
 
@@ -146,6 +148,8 @@ class Gateway:
         self.sessions.clear()
         await self.detector.aclose()
         await self.journal.aclose()
+        # After the last word about its calls: nobody is to miss a process that has ended them.
+        await self.heartbeat.aclose()
         await self.recordings.aclose()
         await self.gate.aclose()
         await connections.aclose()
