@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
+from django.core.files.base import ContentFile
 from django.utils import timezone
 from pytest_django import Settings
 from rest_framework.test import APIClient
@@ -22,10 +23,12 @@ from apps.accounts.services import api_key_create
 from apps.bots.document import draft_read
 from apps.bots.models import TwilioConfig
 from apps.bots.services import Write, config_create, config_patch
+from apps.calls.models import PhoneNumber, Recording
+from apps.calls.recordings.files import recordings_storage
 from apps.webhooks.endpoints import endpoint_create
 from apps.webhooks.models import Delivery, Endpoint
 from apps.webhooks.services import event_publish
-from tests.calls.test_calls_api import make_call
+from tests.calls.test_calls_api import NOW, make_call
 from tests.conftest import ApiFor
 from tests.support.openapi import Operation, examples, operations
 from tests.support.twilio import TwilioStandIn
@@ -33,6 +36,7 @@ from tests.support.twilio import TwilioStandIn
 # The stranger's account at Twilio's stand-in.
 TWILIO_SID = "AC" + "9" * 32
 TWILIO_TOKEN = "strangers-token"
+NUMBER_SID = "PN" + "9" * 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,15 @@ def a_config(account: Account) -> Thing:
 def a_call(account: Account) -> Thing:
     call = make_call(_config(account), sid="CAstranger")
     return Thing({"id": str(call.id)}, marks=(str(call.id), call.call_sid))
+
+
+def a_recording(account: Account) -> Thing:
+    call = make_call(_config(account), sid="CArecorded", status="completed", ended_at=NOW)
+    path = recordings_storage().save(f"{call.id}.wav", ContentFile(b"RIFFsound"))
+    Recording.objects.create(
+        call=call, status="ready", started_at=NOW, path=path, bytes=9, duration_s=0.0, parts=1
+    )
+    return Thing({"id": str(call.id)})
 
 
 def a_call_to_come(account: Account) -> Thing:
@@ -118,9 +131,19 @@ def an_entry(account: Account) -> Thing:
     return Thing({}, marks=(str(entry.id),))
 
 
+def an_account(account: Account) -> Thing:
+    return Thing({}, marks=(str(account.id),))
+
+
 def a_connection(account: Account) -> Thing:
     made = str(_connection(account).id)
     return Thing({"id": made}, marks=(made, TWILIO_SID))
+
+
+def a_number(account: Account) -> Thing:
+    number = {"sid": NUMBER_SID, "number": "+12025550199"}
+    PhoneNumber.objects.create(account=account, connection=_connection(account), **number)
+    return Thing({"sid": NUMBER_SID}, marks=(NUMBER_SID, "+12025550199"))
 
 
 def _connection(account: Account) -> TwilioConnection:
@@ -142,6 +165,7 @@ MAKERS: dict[str, Callable[[Account], Thing]] = {
     "/v1/twilio-config/{id}": a_config,
     "/calls": a_call,
     "/calls/{id}": a_call,
+    "/calls/{id}/recording": a_recording,
     "/calls/{id}/hangup": a_call_to_come,
     "/api-keys": a_key,
     "/api-keys/{id}": a_key,
@@ -150,6 +174,7 @@ MAKERS: dict[str, Callable[[Account], Thing]] = {
     "/credentials/{provider}": a_credential,
     "/credentials/{provider}/test": a_credential,
     "/audit-log": an_entry,
+    "/account": an_account,
     "/webhooks": an_endpoint,
     "/webhooks/{id}": an_endpoint,
     "/webhooks/{id}/rotate-secret": an_endpoint,
@@ -162,6 +187,9 @@ MAKERS: dict[str, Callable[[Account], Thing]] = {
     "/twilio-connections/{id}": a_connection,
     "/twilio-connections/{id}/check": a_connection,
     "/twilio-connections/{id}/subaccounts": a_connection,
+    "/phone-numbers": a_number,
+    "/phone-numbers/{sid}": a_number,
+    "/phone-numbers/{sid}/repair": a_number,
 }
 # Lists that are the server's, not an account's.
 OF_EVERYBODY = {"/providers", "/webhooks/kinds"}
@@ -189,6 +217,9 @@ def _twilio_is_there(request: pytest.FixtureRequest, settings: Settings) -> None
         theirs = twilio.world.account_add()
         theirs.sid, theirs.auth_token, theirs.owner_sid = TWILIO_SID, TWILIO_TOKEN, TWILIO_SID
         twilio.world.accounts[TWILIO_SID] = theirs
+        number = twilio.world.number_add(theirs, "+12025550199")
+        number.sid = NUMBER_SID
+        twilio.world.numbers = {NUMBER_SID: number}
 
 
 @pytest.mark.parametrize("operation", LISTS, ids=str)

@@ -86,6 +86,8 @@ NEEDED = [
     ("get", "/providers", "configs:read"),
     ("get", "/calls", "calls:read"),
     ("get", f"/calls/{ID}", "calls:read"),
+    ("get", f"/calls/{ID}/recording", "calls:read"),
+    ("delete", f"/calls/{ID}/recording", "calls:write"),
     ("post", "/calls", "calls:write"),
     ("post", f"/calls/{ID}/hangup", "calls:write"),
     ("get", "/api-keys", "admin"),
@@ -118,6 +120,12 @@ NEEDED = [
     ("delete", f"/twilio-connections/{ID}", "admin"),
     ("post", f"/twilio-connections/{ID}/check", "admin"),
     ("get", f"/twilio-connections/{ID}/subaccounts", "phones:read"),
+    ("get", "/phone-numbers", "phones:read"),
+    ("get", "/phone-numbers/PN1", "phones:read"),
+    ("put", "/phone-numbers/PN1", "phones:write"),
+    ("post", "/phone-numbers/PN1/repair", "phones:write"),
+    ("get", "/account", "admin"),
+    ("patch", "/account", "admin"),
 ]
 
 
