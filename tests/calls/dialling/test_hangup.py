@@ -6,11 +6,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.utils import timezone
 from rest_framework.test import APIClient
 
 from apps.accounts.models import Account, AuditEntry, TwilioConnection
+from apps.accounts.signing import signing_secrets_refresh
 from apps.bots.models import TwilioConfig
+from apps.calls.callbacks import callbacks_sweep
 from apps.calls.due import calls_due_dial
 from apps.calls.hangup import AGAIN, hang_ups_say
 from apps.calls.lookups import unknown_look_up
@@ -95,6 +98,21 @@ def test_a_caller_who_hung_up_first_is_success(
     twilio.moves(twilio.call, "ringing", "in-progress", "completed")
     answer = hang_up(api)
     assert (answer.status_code, answer.json()["status"]) == (200, "completed")
+
+
+def test_a_call_that_we_end_says_so(
+    dial: Post, api: APIClient, twilio: TwilioStandIn, client: Client, account: Account
+) -> None:
+    """Its stream says that the caller hung up, for so it looks from there."""
+    signing_secrets_refresh(account)
+    dial()
+    twilio.moves(twilio.call, "initiated", "ringing", "in-progress")
+    hang_up(api)
+    Call.objects.update(end_reason="caller_hung_up")
+    twilio.moves(twilio.call, "completed")
+    twilio.deliver(client)
+    callbacks_sweep()
+    assert (the_call().status, the_call().end_reason) == ("completed", "hung_up")
 
 
 def test_a_call_that_twilio_does_not_know_is_success(

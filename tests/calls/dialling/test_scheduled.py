@@ -12,10 +12,12 @@ from zoneinfo import ZoneInfo
 import pytest
 from django.db import connection as database
 from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
 from rest_framework.test import APIClient
 
 from apps.accounts.models import Account, TwilioConnection
 from apps.bots.models import TwilioConfig
+from apps.calls import due
 from apps.calls.due import LATE, calls_at_once, calls_due_dial
 from apps.calls.models import Call
 from apps.webhooks.models import Endpoint, Event
@@ -157,7 +159,10 @@ def test_one_accounts_thousand_do_not_hold_up_anothers_one(
     config: TwilioConfig,
     connection: TwilioConnection,
     clock: StandingClock,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
+    # As many as there is time for in a sweep.
+    monkeypatch.setattr(due, "BATCH", 2)
     TwilioConnection.objects.create(
         account=stranger, account_sid=connection.account_sid, auth_token=connection.auth_token
     )
@@ -167,6 +172,19 @@ def test_one_accounts_thousand_do_not_hold_up_anothers_one(
     assert calls_due_dial(clock=clock) == 2
     theirs.refresh_from_db()
     assert theirs.status == "dialing"
+
+
+def test_an_account_that_is_full_is_asked_once_in_a_sweep(
+    account: Account,
+    config: TwilioConfig,
+    connection: TwilioConnection,
+    clock: StandingClock,
+    django_assert_max_num_queries: DjangoAssertNumQueries,
+) -> None:
+    Account.objects.filter(pk=account.pk).update(max_live_calls=0)
+    scheduled(account, config, clock.now, 20)
+    with django_assert_max_num_queries(15):
+        assert calls_due_dial(clock=clock) == 0
 
 
 # --- calling hours --------------------------------------------------------------------------------
