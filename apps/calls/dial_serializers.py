@@ -119,8 +119,9 @@ class DialSerializer(StrictSerializer):
     send_digits = PatternField(
         DIGITS,
         expected="Up to 32 of 0-9, A-D, #, *, and w or W for half a second or a whole one.",
-        default="",
-        allow_blank=True,
+        required=False,
+        allow_null=True,
+        default=None,
         help_text="Keys to press when somebody has answered, such as an extension: ww12#.",
     )
     record = FlagField(

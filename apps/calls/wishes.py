@@ -47,7 +47,7 @@ class Wish:
     machine_detection: Mapping[str, Any] = field(default_factory=lambda: {"mode": OFF})
     timeout: int = RING_DEFAULT_S
     time_limit: int | None = None
-    send_digits: str = ""
+    send_digits: str | None = None
     record: bool | None = None
     schedule_at: datetime | None = None
 

@@ -179,14 +179,18 @@ def test_what_twilio_did_not_answer_is_said_again_later(
 
 
 def test_what_twilio_refuses_is_said(
-    dial: Post, api: APIClient, connection: TwilioConnection
+    dial: Post, api: APIClient, connection: TwilioConnection, twilio: TwilioStandIn
 ) -> None:
     dial()
     TwilioConnection.objects.filter(pk=connection.pk).update(auth_token="not it")
     answer = hang_up(api)
     assert answer.status_code == 400
     assert answer.json()["reason"] == "authentication_failed"
+    # Whoever was told so tries again when it is put right; no worker does.
+    TwilioConnection.objects.filter(pk=connection.pk).update(auth_token=twilio.token)
     assert hang_ups_say() == 0
+    assert hang_up(api).status_code == 200
+    assert twilio.call.ended
 
 
 def test_a_call_that_came_in_is_ended_by_the_connection_of_its_twilio_account(
