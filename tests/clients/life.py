@@ -146,7 +146,11 @@ Client = AuthenticatedClient
 Kind = TypeVar("Kind")
 
 # Operations that no client can bring to succeed here, each with the reason.
-NOT_CALLED: dict[str, str] = {"calls_dial": "This server has no Twilio to dial by."}
+NOT_CALLED: dict[str, str] = {
+    "calls_dial": "This server has no Twilio to dial by.",
+    "calls_recording_get": "The call that the server has had was not recorded.",
+    "calls_recording_delete": "The same.",
+}
 
 
 def configs(client: Client) -> None:

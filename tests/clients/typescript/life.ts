@@ -18,6 +18,8 @@ type Document = { paths: Record<string, Record<string, { operationId: string }>>
 // Operations that no client can bring to succeed here, each with the reason.
 const NOT_CALLED: Record<string, string> = {
   calls_dial: "This server has no Twilio to dial by.",
+  calls_recording_get: "The call that the server has had was not recorded.",
+  calls_recording_delete: "The same.",
 };
 
 const body = (name: string, voice = "heart", prompt = "You are the front desk."): Body => ({
