@@ -65,7 +65,7 @@ class Drill:
         self._post("/twilio-config", _talkative(), into="bot")
         connection = {"account_sid": self.twilio.sid, "auth_token": self.twilio.token}
         self._post("/twilio-connections", connection)
-        limits = {"calls_per_second": 100, "max_live_calls": 1_000}
+        limits = {"calls_per_second": 100}
         made(self.fleet.ask("PATCH", "/account", key=self.key, body=limits))
         number = self.twilio.add_number(NUMBER)
         made(self.fleet.ask("GET", "/phone-numbers?refresh=true", key=self.key))
