@@ -84,6 +84,7 @@ AUTH_FAILURE_LIMIT = _text("AUTH_FAILURE_LIMIT", "60/minute")
 TASKS_IMMEDIATE: bool = env.bool("TASKS_IMMEDIATE", False)
 # Outgoing events and the log of their deliveries are kept so long.
 WEBHOOK_LOG_DAYS: int = env.int("WEBHOOK_LOG_DAYS", 30)
+CALLBACK_DAYS: int = env.int("CALLBACK_DAYS", 30)
 # The local models take two seconds and 350 MB to load: before the first call, or in it.
 WARM_UP: bool = env.bool("WARM_UP", DEBUG)
 
