@@ -135,6 +135,7 @@ from botsconfig_client.models import (
     VariableRequest,
     Verdict,
     VersionDetail,
+    WebhookDeliveryListKind,
     WebhookToolRequest,
 )
 from botsconfig_client.types import UNSET, Response, Unset
@@ -397,7 +398,9 @@ def webhooks(client: Client) -> None:
 
     pinged = typed(webhook_ping.sync_detailed(new.id, client=client), 200, Ping)
     assert (pinged.ok, pinged.attempt.status) == (False, None)
-    log = webhook_delivery_list.sync_detailed(new.id, client=client, kind=EventKindEnum.PING)
+    log = webhook_delivery_list.sync_detailed(
+        new.id, client=client, kind=WebhookDeliveryListKind.PING
+    )
     (sent,) = typed(log, 200, PaginatedDeliveryList).results
     one = webhook_delivery_get.sync_detailed(new.id, sent.id, client=client)
     assert typed(one, 200, DeliveryDetail).payload.type_ == EventKindEnum.PING

@@ -284,7 +284,7 @@ async function webhooks(api: Api): Promise<void> {
   assert.ok(answered(await api.GET("/webhooks/kinds"), 200).results.length);
   assert.equal((await api.DELETE("/webhooks/{id}", one)).response.status, 204);
   const inside = await api.POST("/webhooks", { body: { url: "https://10.0.0.1/in" } });
-  assert.match(refused(inside, 400).fields.url?.[0] ?? "", /PRIVATE_ADDRESSES/);
+  assert.match(refused(inside, 400).fields["url"]?.[0] ?? "", /PRIVATE_ADDRESSES/);
 }
 
 // The same bots in Daily Bots' form, with its own error.
