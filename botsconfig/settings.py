@@ -378,5 +378,7 @@ LOGGING = {
         "django": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
         # These tell URLs with their queries, headers and payloads, some of them at INFO.
         **{name: {"level": "WARNING"} for name in ("httpx", "httpcore", "websockets")},
+        # It tells of each run of each sweep, two lines a second.
+        "apscheduler": {"level": "WARNING"},
     },
 }
