@@ -144,7 +144,10 @@ Client = AuthenticatedClient
 Kind = TypeVar("Kind")
 
 # Operations that no client can bring to succeed here, each with the reason.
-NOT_CALLED: dict[str, str] = {}
+NOT_CALLED: dict[str, str] = {
+    "calls_recording_get": "The call that the server has had was not recorded.",
+    "calls_recording_delete": "The same.",
+}
 
 
 def configs(client: Client) -> None:

@@ -16,7 +16,10 @@ type PageQuery = { name: string; page_size: number; cursor?: string };
 type Document = { paths: Record<string, Record<string, { operationId: string }>> };
 
 // Operations that no client can bring to succeed here, each with the reason.
-const NOT_CALLED: Record<string, string> = {};
+const NOT_CALLED: Record<string, string> = {
+  calls_recording_get: "The call that the server has had was not recorded.",
+  calls_recording_delete: "The same.",
+};
 
 const body = (name: string, voice = "heart", prompt = "You are the front desk."): Body => ({
   name,
