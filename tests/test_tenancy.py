@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import pytest
+from django.core.files.base import ContentFile
 from django.utils import timezone
 from pytest_django import Settings
 from rest_framework.test import APIClient
@@ -22,11 +23,12 @@ from apps.accounts.services import api_key_create
 from apps.bots.document import draft_read
 from apps.bots.models import TwilioConfig
 from apps.bots.services import Write, config_create, config_patch
-from apps.calls.models import PhoneNumber
+from apps.calls.models import PhoneNumber, Recording
+from apps.calls.recordings.files import recordings_storage
 from apps.webhooks.endpoints import endpoint_create
 from apps.webhooks.models import Delivery, Endpoint
 from apps.webhooks.services import event_publish
-from tests.calls.test_calls_api import make_call
+from tests.calls.test_calls_api import NOW, make_call
 from tests.conftest import ApiFor
 from tests.support.openapi import Operation, examples, operations
 from tests.support.twilio import TwilioStandIn
@@ -55,6 +57,15 @@ def a_config(account: Account) -> Thing:
 def a_call(account: Account) -> Thing:
     call = make_call(_config(account), sid="CAstranger")
     return Thing({"id": str(call.id)}, marks=(str(call.id), call.call_sid))
+
+
+def a_recording(account: Account) -> Thing:
+    call = make_call(_config(account), sid="CArecorded", status="completed", ended_at=NOW)
+    path = recordings_storage().save(f"{call.id}.wav", ContentFile(b"RIFFsound"))
+    Recording.objects.create(
+        call=call, status="ready", started_at=NOW, path=path, bytes=9, duration_s=0.0, parts=1
+    )
+    return Thing({"id": str(call.id)})
 
 
 def a_call_to_come(account: Account) -> Thing:
@@ -154,6 +165,7 @@ MAKERS: dict[str, Callable[[Account], Thing]] = {
     "/v1/twilio-config/{id}": a_config,
     "/calls": a_call,
     "/calls/{id}": a_call,
+    "/calls/{id}/recording": a_recording,
     "/calls/{id}/hangup": a_call_to_come,
     "/api-keys": a_key,
     "/api-keys/{id}": a_key,

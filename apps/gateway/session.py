@@ -16,6 +16,7 @@ from apps.calls.costs import Tariff, tariffs_of, turn_cost, turn_usage
 from apps.calls.entries import CallBegan, CallFinished, Happened, TurnTaken
 from apps.calls.journal import JournalWriter
 from apps.gateway.line import StreamLine
+from apps.gateway.recordings import StreamRecording
 from apps.gateway.transferring import TwilioTransferrer
 from apps.gateway.warmth import Prepared
 from apps.telephony.streams import Dtmf, Mark, Media, Message, Started
@@ -113,12 +114,14 @@ class Session:
         prepared: Prepared,
         journal: CallJournal,
         transferrer: TwilioTransferrer | None = None,
+        recording: StreamRecording | None = None,
     ) -> None:
         self.conversation = conversation
         self.line = line
         self._prepared = prepared
         self._journal = journal
         self._transferrer = transferrer
+        self._recording = recording
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
 
@@ -145,12 +148,22 @@ class Session:
         if audio:
             self.conversation.parts.hearing.frame(audio)
 
+    def frame(self, text: str, audio: bytes) -> None:
+        """Take a media message and the audio that is in it."""
+        if self._recording is not None and audio:
+            self._recording.frame(text, audio)
+        self.hear(audio)
+
     def take(self, message: Message) -> None:
         """Take one message of the stream."""
         match message:
-            case Media(payload=audio):
+            case Media(payload=audio, timestamp_ms=stamp_ms):
+                if self._recording is not None:
+                    self._recording.recorder.caller(audio, stamp_ms)
                 self.hear(audio)
             case Mark(name=name):
+                if self._recording is not None:
+                    self._recording.recorder.echoed(name)
                 self.conversation.parts.playout.echoed(name)
             case Dtmf():
                 self._journal.event("dtmf", {})
@@ -176,6 +189,9 @@ class Session:
         self.conversation.observe(Heard.GONE)
         self.conversation.parts.playout.close()
         self.conversation.parts.hearing.close()
+        if self._recording is not None:
+            # A caller who was to be told and was not has not been recorded.
+            self._recording.close(keep=not self.conversation.owes_consent)
         used = self.conversation.used()
         self._journal.finished(reason, failed=reason in FAILURES, used=used)
         for task in self._tasks:
