@@ -29,8 +29,8 @@ from apps.telephony.rest import TwilioError
 LOOK_AGAIN = timedelta(seconds=15)
 # A call that Twilio's list does not have by then was never placed: the list lags by seconds.
 NEVER = timedelta(minutes=10)
-# Several equal calls may leave one whose CallSid cannot be told. Twilio queues no longer than that.
-GIVE_UP = timedelta(hours=25)
+# Several equal calls may leave one whose CallSid cannot be told. Twilio queues for a day at most.
+GIVE_UP = timedelta(hours=24, minutes=30)
 # What Twilio's clock may be ahead of ours, and how long a create may take to arrive there.
 EARLY, LATE = timedelta(seconds=30), timedelta(seconds=60)
 # How long after its beginning a call's facts are asked for.
