@@ -186,7 +186,7 @@ def fleet_of(
         "REDIS_URL": f"{REDIS}/5",
         "ENABLE_TEST_PROVIDERS": "1",
         "PRIVATE_ADDRESSES": "127.0.0.1",
-        "LOG_LEVEL": "WARNING",
+        "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
         "RATE_LIMIT": "0",
     }
     fleet = Fleet(
