@@ -379,6 +379,7 @@ LOGGING = {
         # These tell URLs with their queries, headers and payloads, some of them at INFO.
         **{name: {"level": "WARNING"} for name in ("httpx", "httpcore", "websockets")},
         # It tells of each run of each sweep, two lines a second.
-        "apscheduler": {"level": "WARNING"},
+        # It warns of every sweep that is longer than its interval; the metrics tell how long it was.
+        "apscheduler": {"level": "ERROR"},
     },
 }
