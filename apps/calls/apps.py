@@ -7,3 +7,9 @@ class CallsConfig(AppConfig):
     name = "apps.calls"
     label = "calls"
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from apps.calls.machines import machine_detected
+        from apps.calls.news import machine_verdict
+
+        machine_verdict.connect(machine_detected, dispatch_uid="calls.machine_detected")

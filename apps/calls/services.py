@@ -18,6 +18,7 @@ from apps.calls.entries import (
     TurnTaken,
 )
 from apps.calls.models import Call, CallEvent, Turn
+from apps.calls.news import verdict_given
 
 
 def entries_write(entries: Sequence[Entry]) -> None:
@@ -91,6 +92,8 @@ def _stream_begin(call: Call, entry: CallBegan) -> None:
     if call.twilio_status not in Call.TERMINAL:
         call.status, call.end_reason, call.ended_at = Call.Status.IN_PROGRESS, "", None
     call.save(update_fields=_BEGUN)
+    if call.answered_by and entry.attempt <= 1:
+        verdict_given(call)  # it came before there was anybody to tell
 
 
 _BEGUN = (

@@ -16,6 +16,7 @@ from apps.calls.ringing import Ringing
 from apps.core import health
 from apps.gateway.admission import Admitted, Gate
 from apps.gateway.building import ProviderMissing, Providers, going_on, providers_of, settings_of
+from apps.gateway.controlling import ControlDesk
 from apps.gateway.line import StreamLine
 from apps.gateway.metrics import CALLS_LIVE, entries_count, lag_measure
 from apps.gateway.session import CallJournal, Session, journal_of
@@ -54,6 +55,7 @@ class Gateway:
             loop.call_soon_threadsafe(self.reception.expect, call)
 
         self._deaf = ringing.listen(rings)
+        self._control = ControlDesk(self.id, self.sessions.get)
         self._watchers = [
             asyncio.create_task(self._supervise(), name="supervisor"),
             asyncio.create_task(lag_measure(), name="lag"),
@@ -89,6 +91,7 @@ class Gateway:
             prepared=given,
             journal=journal,
             transferrer=transferrer,
+            attempt=entrance.attempt,
         )
         session.open(Heard.GIVE_UP if prepared is None else None)
         return session
@@ -113,6 +116,7 @@ class Gateway:
             watcher.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
         self._deaf()
+        await self._control.aclose()
         await self.reception.aclose()
         for session in list(self.sessions.values()):
             await session.aclose("shutdown")
