@@ -84,6 +84,7 @@ AUTH_FAILURE_LIMIT = _text("AUTH_FAILURE_LIMIT", "60/minute")
 TASKS_IMMEDIATE: bool = env.bool("TASKS_IMMEDIATE", False)
 # Outgoing events and the log of their deliveries are kept so long.
 WEBHOOK_LOG_DAYS: int = env.int("WEBHOOK_LOG_DAYS", 30)
+CALLBACK_DAYS: int = env.int("CALLBACK_DAYS", 30)
 # The local models take two seconds and 350 MB to load: before the first call, or in it.
 WARM_UP: bool = env.bool("WARM_UP", DEBUG)
 
@@ -214,10 +215,12 @@ def _database() -> dict[str, Any]:
     found: dict[str, Any] = env.db_url_config(DATABASE_URL)
     if found["ENGINE"].endswith("sqlite3"):
         return _sqlite(found["NAME"])
+    # Twilio waits 15 s for an answer: who waits longer for the database answers nobody.
+    found.setdefault("OPTIONS", {}).setdefault("connect_timeout", 5)
     # Under ASGI every request has a thread of its own, so a connection kept per thread would be
     # lost, not reused: the pool is the way to keep them. Without it each request connects anew.
     if find_spec("psycopg_pool") is not None:
-        found.setdefault("OPTIONS", {}).setdefault("pool", {"min_size": 1, "max_size": 16})
+        found["OPTIONS"].setdefault("pool", {"min_size": 1, "max_size": 16, "timeout": 10})
     return found
 
 

@@ -22,6 +22,7 @@ from apps.accounts.services import api_key_create
 from apps.bots.document import draft_read
 from apps.bots.models import TwilioConfig
 from apps.bots.services import Write, config_create, config_patch
+from apps.calls.models import PhoneNumber
 from apps.webhooks.endpoints import endpoint_create
 from apps.webhooks.models import Delivery, Endpoint
 from apps.webhooks.services import event_publish
@@ -33,6 +34,7 @@ from tests.support.twilio import TwilioStandIn
 # The stranger's account at Twilio's stand-in.
 TWILIO_SID = "AC" + "9" * 32
 TWILIO_TOKEN = "strangers-token"
+NUMBER_SID = "PN" + "9" * 32
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,9 +120,19 @@ def an_entry(account: Account) -> Thing:
     return Thing({}, marks=(str(entry.id),))
 
 
+def an_account(account: Account) -> Thing:
+    return Thing({}, marks=(str(account.id),))
+
+
 def a_connection(account: Account) -> Thing:
     made = str(_connection(account).id)
     return Thing({"id": made}, marks=(made, TWILIO_SID))
+
+
+def a_number(account: Account) -> Thing:
+    number = {"sid": NUMBER_SID, "number": "+12025550199"}
+    PhoneNumber.objects.create(account=account, connection=_connection(account), **number)
+    return Thing({"sid": NUMBER_SID}, marks=(NUMBER_SID, "+12025550199"))
 
 
 def _connection(account: Account) -> TwilioConnection:
@@ -150,6 +162,7 @@ MAKERS: dict[str, Callable[[Account], Thing]] = {
     "/credentials/{provider}": a_credential,
     "/credentials/{provider}/test": a_credential,
     "/audit-log": an_entry,
+    "/account": an_account,
     "/webhooks": an_endpoint,
     "/webhooks/{id}": an_endpoint,
     "/webhooks/{id}/rotate-secret": an_endpoint,
@@ -162,6 +175,9 @@ MAKERS: dict[str, Callable[[Account], Thing]] = {
     "/twilio-connections/{id}": a_connection,
     "/twilio-connections/{id}/check": a_connection,
     "/twilio-connections/{id}/subaccounts": a_connection,
+    "/phone-numbers": a_number,
+    "/phone-numbers/{sid}": a_number,
+    "/phone-numbers/{sid}/repair": a_number,
 }
 # Lists that are the server's, not an account's.
 OF_EVERYBODY = {"/providers", "/webhooks/kinds"}
@@ -189,6 +205,9 @@ def _twilio_is_there(request: pytest.FixtureRequest, settings: Settings) -> None
         theirs = twilio.world.account_add()
         theirs.sid, theirs.auth_token, theirs.owner_sid = TWILIO_SID, TWILIO_TOKEN, TWILIO_SID
         twilio.world.accounts[TWILIO_SID] = theirs
+        number = twilio.world.number_add(theirs, "+12025550199")
+        number.sid = NUMBER_SID
+        twilio.world.numbers = {NUMBER_SID: number}
 
 
 @pytest.mark.parametrize("operation", LISTS, ids=str)

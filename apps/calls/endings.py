@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
+from apps.bots.models import TwilioConfigVersion
 from apps.calls.models import Call, Turn
 from apps.webhooks.services import event_publish
 
@@ -54,7 +55,10 @@ def started_data(call: Call) -> dict[str, Any]:
         "to": call.to_number,
         "status": call.status,
         "config_id": call.config_id,
-        "config_version": call.version.number,
+        # Without the version's secrets.
+        "config_version": TwilioConfigVersion.objects.values_list("number", flat=True).get(
+            pk=call.version_id
+        ),
         "metadata": call.metadata,
         "started_at": call.started_at,
     }

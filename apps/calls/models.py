@@ -280,8 +280,9 @@ class PhoneNumber(BaseModel):
     """A number of an account's at Twilio, and the bot that it is assigned to.
 
     sid: Twilio's, ``PN…``. wanted: what Twilio is to hold for it while a bot is assigned, by the
-    names of Twilio's API (``voice_url`` …); actual: what it held at checked_at. drift: the names
-    that differ, since drifted_at.
+    names of Twilio's API (``voice_url`` …); actual: what it held at checked_at; before: what it
+    held before a bot was assigned. drift: the names that differ, since drifted_at. gone_at: when
+    Twilio was first seen not to list it any more. changing_until: somebody is changing it.
     """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="phone_numbers")
@@ -296,8 +297,11 @@ class PhoneNumber(BaseModel):
     )
     wanted = models.JSONField(default=dict, blank=True)
     actual = models.JSONField(default=dict, blank=True)
+    before = models.JSONField(default=dict, blank=True)
     drift = models.JSONField(default=list, blank=True)
     drifted_at = models.DateTimeField(null=True, blank=True)
+    gone_at = models.DateTimeField(null=True, blank=True)
+    changing_until = models.DateTimeField(null=True, blank=True)
     checked_at = models.DateTimeField(null=True, blank=True)
     check_error = models.CharField(max_length=300, blank=True, default="")
 
@@ -306,9 +310,31 @@ class PhoneNumber(BaseModel):
         constraints: ClassVar = [
             models.UniqueConstraint(fields=["account", "sid"], name="phone_number_once")
         ]
+        indexes: ClassVar = [
+            models.Index(fields=["account", "number", "id"], name="phone_numbers_listed")
+        ]
 
     def __str__(self) -> str:
         return self.number
+
+
+class NumberWatch(models.Model):
+    """When a connection's numbers are compared with Twilio's next. due_at: also a worker's lease.
+
+    listed_at: the last time that Twilio listed them. failures: tries since then. error: what the
+    last try noted in the connection's check_error.
+    """
+
+    connection = models.OneToOneField(
+        TwilioConnection, on_delete=models.CASCADE, primary_key=True, related_name="number_watch"
+    )
+    due_at = models.DateTimeField(db_index=True)
+    listed_at = models.DateTimeField(null=True, blank=True)
+    failures = models.PositiveSmallIntegerField(default=0)
+    error = models.CharField(max_length=300, blank=True, default="")
+
+    def __str__(self) -> str:
+        return f"numbers of {self.connection_id}"
 
 
 class Turn(models.Model):

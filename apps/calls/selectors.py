@@ -7,9 +7,9 @@ from dataclasses import dataclass, field
 
 from django.db.models import FilteredRelation, Prefetch, Q, QuerySet
 
-from apps.accounts.models import Account
+from apps.accounts.models import Account, TwilioConnection
 from apps.bots.models import TwilioConfig
-from apps.calls.models import Call, CallEvent, Turn
+from apps.calls.models import Call, CallEvent, PhoneNumber, Turn
 
 
 def calls_of(account: Account) -> QuerySet[Call]:
@@ -23,6 +23,15 @@ def calls_with_transcript(account: Account) -> QuerySet[Call]:
         Prefetch("turns", Turn.objects.order_by("id")),
         Prefetch("events", CallEvent.objects.order_by("at", "id")),
     )
+
+
+def connection_uses(connection: TwilioConnection) -> list[str]:
+    """Say what needs a connection to Twilio: numbers with a bot, and calls that are not over."""
+    numbers = PhoneNumber.objects.filter(connection=connection).exclude(config=None)
+    found = [f"number {one}" for one in numbers.values_list("number", flat=True)[:20]]
+    mine = Q(connection=connection) | Q(twilio_account_sid=connection.account_sid)
+    calls = Call.objects.open().filter(mine, account=connection.account_id)
+    return found + [f"call {one}" for one in calls.values_list("id", flat=True)[:20]]
 
 
 @dataclass(frozen=True, slots=True)

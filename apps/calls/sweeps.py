@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from django.utils import timezone
+
 from apps.calls.callback_orphans import orphans_adopt
 from apps.calls.callbacks import callbacks_sweep
 from apps.calls.due import calls_at_once, calls_due_dial
 from apps.calls.hangup import hang_ups_say
 from apps.calls.lookups import strangers_look_up, unknown_look_up
+from apps.calls.number_watch import numbers_sweep
 from apps.calls.posting import postings_abandon
+from apps.calls.reaping import calls_reap
+from apps.calls.retention import traces_purge
 from apps.core.periodic import periodic
 
 
@@ -21,6 +26,12 @@ def callbacks() -> int:
 def callbacks_unknown() -> int:
     """Write down calls that only Twilio told us of, and forget what nobody asks about."""
     return orphans_adopt()
+
+
+@periodic(every_s=5, name="calls.numbers")
+def numbers() -> int:
+    """Flag numbers whose settings at Twilio are not what they are to be."""
+    return numbers_sweep()
 
 
 @periodic(every_s=1, name="calls.dial")
@@ -51,3 +62,15 @@ def hang_up() -> int:
 def strangers() -> int:
     """Ask Twilio about calls that came in by a Bin's token and say nothing of themselves."""
     return strangers_look_up()
+
+
+@periodic(every_s=3, name="calls.reap")
+def reap() -> int:
+    """Hang up and close the calls that nobody looks after."""
+    return calls_reap(each=calls_at_once)
+
+
+@periodic(every_s=3_600, name="calls.purge")
+def purge() -> int:
+    """Remove what is left of calls and is of no use any more."""
+    return traces_purge(now=timezone.now())

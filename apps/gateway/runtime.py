@@ -17,6 +17,7 @@ from apps.core import health
 from apps.gateway.admission import Admitted, Gate
 from apps.gateway.building import ProviderMissing, Providers, going_on, providers_of, settings_of
 from apps.gateway.controlling import ControlDesk
+from apps.gateway.heartbeat import Heartbeat
 from apps.gateway.line import StreamLine
 from apps.gateway.metrics import CALLS_LIVE, entries_count, lag_measure
 from apps.gateway.session import CallJournal, Session, journal_of
@@ -48,6 +49,7 @@ class Gateway:
         self.sessions: dict[uuid.UUID, Session] = {}
         self.draining = False
         self.id = uuid.uuid4()
+        self.heartbeat = Heartbeat(self.id)
         self.reception = Reception(self.gate, _build)
         loop = asyncio.get_running_loop()
 
@@ -123,6 +125,8 @@ class Gateway:
         self.sessions.clear()
         await self.detector.aclose()
         await self.journal.aclose()
+        # After the last word about its calls: nobody is to miss a process that has ended them.
+        await self.heartbeat.aclose()
         await self.gate.aclose()
         await connections.aclose()
 

@@ -201,6 +201,7 @@ MEANINGS: Mapping[int, Meaning] = {
     21220: Meaning("call_not_in_progress", "The call is over, or was never there."),
     21262: Meaning("machine_detection_invalid", "Twilio has nowhere to report the verdict."),
     21402: Meaning("url_invalid", "Twilio does not take our URL: PUBLIC_URL must be https."),
+    21609: Meaning("url_invalid", "Twilio does not take our URL: PUBLIC_URL must be https."),
     21626: Meaning("callback_event_invalid", "Twilio does not know a callback event."),
     32018: Meaning("twiml_too_long", "The TwiML of a call is limited to 4,000 characters."),
 }

@@ -118,6 +118,12 @@ NEEDED = [
     ("delete", f"/twilio-connections/{ID}", "admin"),
     ("post", f"/twilio-connections/{ID}/check", "admin"),
     ("get", f"/twilio-connections/{ID}/subaccounts", "phones:read"),
+    ("get", "/phone-numbers", "phones:read"),
+    ("get", "/phone-numbers/PN1", "phones:read"),
+    ("put", "/phone-numbers/PN1", "phones:write"),
+    ("post", "/phone-numbers/PN1/repair", "phones:write"),
+    ("get", "/account", "admin"),
+    ("patch", "/account", "admin"),
 ]
 
 

@@ -22,8 +22,8 @@ ENVELOPES = [
 ]
 # Bodies that may be left out, because every member has a default.
 OPTIONAL_BODIES = {"api_key_rotate", "twilio_config_rotate_token", "webhook_rotate_secret"}
-# Every member of a change may be left out, all of them too.
-OPTIONAL_BODIES |= {"webhook_update"}
+# Every member of these may be left out, all of them too.
+OPTIONAL_BODIES |= {"webhook_update", "phone_number_repair"}
 # Where anything may stand, and why. A * is any member that is not named.
 ANYTHING = {
     "LlmRequest.*": "a provider's own options; GET /providers has their schemas",
@@ -43,6 +43,8 @@ ANYTHING = {
     "TwilioConfig.metadata.*": "the client's own",
     "TwilioConfigBodyRequest.metadata.*": "as above",
     "PatchedTwilioConfigBodyRequest.metadata.*": "as above",
+    "Account.defaults.*": "a slot of a bot, as in its config",
+    "PatchedAccountBodyRequest.defaults.*": "as above",
     "Call.metadata.*": "the client's own",
     "CallDetail.metadata.*": "as above",
     "DialRequest.metadata.*": "as above",

@@ -16,6 +16,7 @@ twilio.post("https://.../twilio/voice/1", CallSid="CA..."): sends any signed web
     method="GET", or as_json=True with bodySHA256; twilio.shared_key = SharedKey(...) signs by it
 twilio.deliver(client): hands the webhooks that wait to Django's test client, in the test's own
     thread (and transaction), until none is left; returns the responses
+twilio.deliver_until(client, lambda: twilio.call.ended): the same, until something has happened
 twilio.sent: webhooks so far: .url, .fields, .headers, .status
 
 After ``twilio.live(speed=100)`` calls live by themselves, their seconds a hundred times as fast
@@ -39,7 +40,7 @@ import queue
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, contextmanager, suppress
 from functools import partial
 from typing import Any, TypeVar
 
@@ -196,20 +197,22 @@ class TwilioStandIn:
 
         extra: of the request's environment, such as ``HTTP_HOST``. Returns the responses.
         """
+        return self.deliver_until(client, lambda: not self.stand_in.webhooks.open, **extra)
+
+    def deliver_until(self, client: Any, true: Callable[[], bool], **extra: Any) -> list[Any]:
+        """Hand over webhooks, as ``deliver`` does, until something has happened here."""
         assert self.mailbox is not None, "these webhooks go over real HTTP"
         answers = []
         until_s = time.monotonic() + _PATIENCE_S
-        while self.stand_in.webhooks.open:
-            try:
+        while not true():
+            assert time.monotonic() < until_s, "it did not happen"
+            with suppress(queue.Empty):
                 request, answer = self.mailbox.waiting.get(timeout=0.01)
-            except queue.Empty:
-                assert time.monotonic() < until_s, "a webhook neither came nor ended"
-                continue
-            response = _ask(client, request, extra)
-            answers.append(response)
-            kind = {"content-type": response.get("content-type", "")}
-            told = httpx.Response(response.status_code, headers=kind, content=response.content)
-            self.on_loop(partial(answer.set_result, told))
+                response = _ask(client, request, extra)
+                answers.append(response)
+                kind = {"content-type": response.get("content-type", "")}
+                told = httpx.Response(response.status_code, headers=kind, content=response.content)
+                self.on_loop(partial(_answer, answer, told))
         return answers
 
     def wait_until(self, true: Callable[[], bool]) -> None:
@@ -249,6 +252,11 @@ class TwilioStandIn:
             self.world.alert(failed.code, failed.text)
         finally:
             self.stand_in.webhooks.open -= 1
+
+
+def _answer(waiting: asyncio.Future[httpx.Response], told: httpx.Response) -> None:
+    if not waiting.done():  # the call may have ended while it was being answered
+        waiting.set_result(told)
 
 
 def _ask(client: Any, request: httpx.Request, extra: dict[str, Any]) -> Any:

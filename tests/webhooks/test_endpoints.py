@@ -334,6 +334,9 @@ def test_a_new_endpoint_can_have_what_happened_before_it(
     api.post(f"/webhooks/{endpoint['id']}/ping")
     body = {"since": "2026-01-01T00:00:00Z", "status": "all"}
     assert api.post(f"/webhooks/{endpoint['id']}/replay", body).json()["count"] == 1
+    everything = made(api)
+    api.post(f"/webhooks/{everything['id']}/ping")
+    assert api.post(f"/webhooks/{everything['id']}/replay", body).json()["count"] == 2
     mine = Delivery.objects.filter(endpoint=endpoint["id"], status="pending")
     assert [row.event.account for row in mine] == [account]
 

@@ -90,7 +90,7 @@ def call_create(ask: Ask) -> Answer:
     from_check(form.get("From"), ask.account, ask.world)
     _document_check(ask)
     _values_check(form)
-    _detection_check(ask)
+    _options_check(ask)
     _events_check(ask)
     _limits_check(ask)
     when = ask.world.now()
@@ -157,13 +157,15 @@ def _values_check(form: Form) -> None:
         raise Refused(21206, form.get("SendDigits"))
 
 
-def _detection_check(ask: Ask) -> None:
+def _options_check(ask: Ask) -> None:
     form = ask.form
     if form.get("AsyncAmd") == "true":
         if "MachineDetection" not in form:
             ask.finding("AsyncAmd does nothing without MachineDetection")
         elif not form.get("AsyncAmdStatusCallback"):
             raise Refused(21262)
+    if form.get("Record") == "true":
+        ask.world.alert(0, "The simulator does not record: Record does nothing.")
     if form.get("SendDigits") and "MachineDetection" in form:
         ask.finding("SendDigits cancels MachineDetection")
 

@@ -146,6 +146,11 @@ class Control:
     async def bin_add(self, body: Mapping[str, Any]) -> tuple[int, Any]:
         return 201, {"url": self.bins.add(str(body.get("twiml", "")))}
 
+    async def habits_put(self, body: Mapping[str, Any]) -> tuple[int, Any]:
+        """Change what the network does of itself; see ``tempo.Habits`` for the members."""
+        self.network.habits = replace(self.network.habits, **body)
+        return 200, asdict(self.network.habits)
+
     # --- drills ---------------------------------------------------------------------------------
 
     async def drill_add(self, body: Mapping[str, Any]) -> tuple[int, Any]:
@@ -225,6 +230,7 @@ _OPERATIONS: Mapping[tuple[str, str, int], Operation] = {
     ("GET", "calls", 3): Control.call_recording,
     ("POST", "calls", 3): Control.call_act,
     ("PUT", "people", 2): Control.person_put,
+    ("PUT", "habits", 1): Control.habits_put,
     ("POST", "numbers", 1): Control.number_add,
     ("POST", "bins", 1): Control.bin_add,
     ("POST", "drills", 1): Control.drill_add,

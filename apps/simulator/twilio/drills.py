@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Kind = Literal["late", "early", "mute", "status", "refused", "reset"]
+Kind = Literal["late", "early", "mute", "status", "refused", "reset", "stale"]
 
 
 @dataclass(slots=True)
@@ -13,9 +13,10 @@ class Drill:
     """One thing that goes wrong with the next ``times`` requests of an operation.
 
     kind: the answer comes ``seconds`` late; a callback of the call comes before it (early); it
-    never comes (mute); it is an HTTP error without
-    Twilio's body (status); one of Twilio's own, nothing having been done (refused, with ``code``);
-    or the connection is reset. done: whether Twilio does what it was asked for before that.
+    never comes (mute); it is an HTTP error without Twilio's body (status); one of Twilio's own,
+    nothing having been done (refused, with ``code``); the connection is reset; or it shows calls in
+    the status before their present one (stale). done: whether Twilio does what it was asked for
+    before that.
     """
 
     operation: str
@@ -70,6 +71,10 @@ class Drills:
     def resets(self, *, done: bool = True, operation: str = "calls.create", times: int = 1) -> None:
         """Do it, or not, and reset the connection."""
         self.add(Drill(operation, "reset", done=done, times=times))
+
+    def stale(self, operation: str = "calls.get", times: int = 1) -> None:
+        """Show calls as they were: Twilio's reads may lag behind its callbacks."""
+        self.add(Drill(operation, "stale", times=times))
 
     def take(self, operation: str) -> Drill | None:
         """Spend what is set for this request."""

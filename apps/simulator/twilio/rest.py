@@ -98,6 +98,8 @@ class RestApi:
             return
         if drill is not None and drill.kind == "status":
             status, answer = drill.status, {"message": "upstream connect error"}
+        elif drill is not None and drill.kind == "stale":
+            self._age(answer)
         request.answered.append(status)
         self.heard(request)
         await _answer(send, status, answer)
@@ -145,6 +147,13 @@ class RestApi:
             Form.parse(scope["query_string"]),
         )
         return route[1](ask)
+
+    def _age(self, answer: dict[str, Any] | None) -> None:
+        rows = (answer or {}).get("calls", [answer])
+        for row in rows:
+            call = self.world.calls.get((row or {}).get("sid", ""))
+            if call is not None and len(call.history) > 1:
+                row["status"] = call.history[-2]
 
     def _account(self, wanted: str | None, headers: Mapping[str, str]) -> tuple[Account, str]:
         """Find the account of the path, which the credentials' own account must be or own."""

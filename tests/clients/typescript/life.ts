@@ -253,6 +253,40 @@ async function credentials(api: Api): Promise<void> {
   assert.equal(refused(gone, 404).error, "not-found-error");
 }
 
+// An endpoint that nobody answers at: its secret, a ping, the log of it, and replays.
+async function webhooks(api: Api): Promise<void> {
+  const url = "https://hooks.invalid/in";
+  const made = await api.POST("/webhooks", { body: { url, kinds: ["call.ended"] } });
+  const hook = answered(made, 201);
+  const one = { params: { path: { id: hook.id } } };
+  const page = answered(await api.GET("/webhooks"), 200);
+  assert.ok(page.results.some(({ id }) => id === hook.id));
+  const more = { kinds: [], description: "CRM" };
+  const changed = answered(await api.PATCH("/webhooks/{id}", { ...one, body: more }), 200);
+  assert.deepEqual([changed.url, changed.kinds, changed.description], [url, [], "CRM"]);
+  const grace = { ...one, body: { grace_seconds: 60 } };
+  const rotated = answered(await api.POST("/webhooks/{id}/rotate-secret", grace), 200);
+  assert.notEqual(rotated.secret, hook.secret);
+  assert.ok(answered(await api.GET("/webhooks/{id}", one), 200).previous_secret_until);
+
+  const pinged = answered(await api.POST("/webhooks/{id}/ping", one), 200);
+  assert.deepEqual([pinged.ok, pinged.attempt.status], [false, null]);
+  const pings = { params: { ...one.params, query: { kind: "ping" as const } } };
+  const log = answered(await api.GET("/webhooks/{id}/deliveries", pings), 200);
+  const sent = { params: { path: { id: hook.id, delivery_id: pinged.delivery_id } } };
+  assert.deepEqual(log.results.map(({ id }) => id), [pinged.delivery_id]);
+  const path = "/webhooks/{id}/deliveries/{delivery_id}";
+  assert.equal(answered(await api.GET(path, sent), 200).payload.type, "ping");
+  assert.ok(answered(await api.POST(`${path}/replay`, sent), 202).next_attempt_at);
+  const since = { ...one, body: { since: hook.created_at, status: "all" as const } };
+  const replayed = answered(await api.POST("/webhooks/{id}/replay", since), 202);
+  assert.equal(replayed.next_since, null);
+  assert.ok(answered(await api.GET("/webhooks/kinds"), 200).results.length);
+  assert.equal((await api.DELETE("/webhooks/{id}", one)).response.status, 204);
+  const inside = await api.POST("/webhooks", { body: { url: "https://10.0.0.1/in" } });
+  assert.match(refused(inside, 400).fields.url?.[0] ?? "", /PRIVATE_ADDRESSES/);
+}
+
 // The same bots in Daily Bots' form, with its own error.
 async function dailyBots(api: Api): Promise<void> {
   const create = (whole: TheirBody) => api.POST("/v1/twilio-config", { body: whole });
@@ -289,7 +323,7 @@ async function providers(api: Api): Promise<void> {
 
 const STEPS = [
   ...[configs, refusals, versions, rendered, tools, once, pages],
-  ...[keys, credentials, dailyBots, calls, providers],
+  ...[keys, credentials, dailyBots, calls, webhooks, providers],
 ];
 
 type Answer<Data, Failure> = { data?: Data; error?: Failure; response: Response };

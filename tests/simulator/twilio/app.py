@@ -48,6 +48,9 @@ class Phones:
             auth=(twilio.sid, twilio.token),
         )
 
+    async def get(self, path: str, **query: str) -> httpx.Response:
+        return await self._http.get(f"{path}.json", params=query)
+
     async def post(self, path: str, **fields: Any) -> httpx.Response:
         return await self._http.post(f"{path}.json", data=fields)
 

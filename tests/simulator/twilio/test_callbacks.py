@@ -26,7 +26,12 @@ def take(request: HttpRequest) -> HttpResponse:
     return HttpResponse(request.POST.get("CallStatus", ""), content_type="text/plain")
 
 
-urlpatterns = [path("status", take)]
+@csrf_exempt
+def document(request: HttpRequest) -> HttpResponse:
+    return HttpResponse("<Response><Say>Hello</Say></Response>", content_type="text/xml")
+
+
+urlpatterns = [path("status", take), path("document", document)]
 pytestmark = pytest.mark.urls(__name__)
 
 
@@ -155,3 +160,14 @@ def test_a_signature_follows_the_vector_of_the_vendors_own_page() -> None:
     }
     headers = signature_headers("https://mycompany.com/myapp.php?foo=1&bar=2", fields, "12345")
     assert headers == {"X-Twilio-Signature": "RSOYDt4T1cUTdK1PDd93/VVr8B8="}
+
+
+def test_a_call_that_lives_is_served_by_a_test_client(rest: Rest) -> None:
+    rest.twilio.live()
+    rest.dial(Twiml=None, Url=URL.replace("status", "document"), StatusCallback=URL)
+
+    rest.twilio.deliver_until(Client(), lambda: rest.twilio.call.ended)
+    rest.twilio.deliver(Client())
+
+    assert rest.twilio.heard(rest.twilio.call) == ["say: Hello"]
+    assert [one.url for one in rest.twilio.sent] == [URL.replace("status", "document"), URL]

@@ -151,6 +151,12 @@ async def test_drills_are_set_and_taken_back() -> None:
         assert it.stand_in.drills.waiting == []
 
 
+async def test_habits_change() -> None:
+    async with laptop() as it:
+        await it.http.put("/_simulator/habits", json={"stop": "lost", "detect_s": 7})
+        assert (it.network.habits.stop, it.network.habits.detect_s) == ("lost", 7)
+
+
 async def test_a_number_can_be_had() -> None:
     async with laptop() as it:
         made = await it.http.post("/_simulator/numbers", json={"phone_number": "+442079460000"})

@@ -175,3 +175,11 @@ async def test_rest_may_end_the_callees_leg() -> None:
 
         await net.over(call)
         assert net.told("/after")[0]["DialCallStatus"] == "completed"
+
+
+async def test_legs_are_listed_by_their_parent() -> None:
+    async with phones() as net:
+        net.twilio.people[DESK] = Person(hang_up_after_s=1)
+        call = await _call(net, f"<Dial>{DESK}</Dial>")
+        listed = (await net.get("/Calls", ParentCallSid=call.sid)).json()["calls"]
+        assert [one["to"] for one in listed] == [DESK]

@@ -58,3 +58,13 @@ def test_a_drill_may_be_of_another_operation(rest: Rest) -> None:
 
     assert code(rest.post(one, Status="completed")) == (404, 20404)
     assert rest.post(one, Status="completed").status_code == 200
+
+
+def test_a_read_may_lag_behind(rest: Rest) -> None:
+    one = "/Calls/" + rest.dial().json()["sid"]
+    rest.twilio.moves(rest.twilio.call, "ringing", "in-progress")
+    rest.twilio.drills.stale()
+    rest.twilio.drills.stale("calls.list")
+
+    assert [rest.get(one).json()["status"] for _ in range(2)] == ["ringing", "in-progress"]
+    assert rest.get("/Calls").json()["calls"][0]["status"] == "ringing"
