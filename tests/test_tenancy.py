@@ -155,6 +155,8 @@ MAKERS: dict[str, Callable[[Account], Thing]] = {
     "/calls": a_call,
     "/calls/{id}": a_call,
     "/calls/{id}/hangup": a_call_to_come,
+    "/calls/{id}/say": a_call,
+    "/calls/{id}/dtmf": a_call,
     "/api-keys": a_key,
     "/api-keys/{id}": a_key,
     "/api-keys/{id}/rotate": a_key,

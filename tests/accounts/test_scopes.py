@@ -88,6 +88,8 @@ NEEDED = [
     ("get", f"/calls/{ID}", "calls:read"),
     ("post", "/calls", "calls:write"),
     ("post", f"/calls/{ID}/hangup", "calls:write"),
+    ("post", f"/calls/{ID}/say", "calls:write"),
+    ("post", f"/calls/{ID}/dtmf", "calls:write"),
     ("get", "/api-keys", "admin"),
     ("post", "/api-keys", "admin"),
     ("get", f"/api-keys/{ID}", "admin"),
