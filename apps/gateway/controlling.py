@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 # How long a channel layer that failed is left alone.
 AGAIN_S = 1.0
+LET_GO_S = 2.0
 
 Find = Callable[[uuid.UUID], Session | None]
 
@@ -42,7 +43,8 @@ class ControlDesk:
         self._deaf()
         if self._task is not None:
             self._task.cancel()
-            await asyncio.gather(self._task, return_exceptions=True)
+            # The channel layer has swallowed cancellations before.
+            await asyncio.wait([self._task], timeout=LET_GO_S)
 
     def take(self, order: Mapping[str, Any]) -> Answer:
         """Carry an order out, at once. Never raises."""
