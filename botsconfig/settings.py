@@ -253,6 +253,33 @@ else:
     }
     CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 
+# Recordings are private: nothing under here has a URL.
+RECORDINGS_STORAGE = _text("RECORDINGS_STORAGE", "files").lower()
+RECORDINGS_FOLDER = _text("RECORDINGS_FOLDER") or str(BASE_DIR / "var" / "recordings")
+RECORDINGS_SPOOL = _text("RECORDINGS_SPOOL") or str(BASE_DIR / "var" / "spool")
+RECORDINGS_KEEP_DAYS: int = env.int("RECORDINGS_KEEP_DAYS", 0)
+RECORDINGS_S3_BUCKET = _text("RECORDINGS_S3_BUCKET")
+
+_recordings: dict[str, Any] = {
+    "BACKEND": "apps.calls.recordings.files.RecordingsFolder",
+    "OPTIONS": {"location": RECORDINGS_FOLDER},
+}
+if RECORDINGS_STORAGE == "s3":
+    _recordings = {
+        "BACKEND": "apps.calls.recordings.bucket.RecordingsBucket",
+        "OPTIONS": {
+            "bucket_name": RECORDINGS_S3_BUCKET,
+            "location": _text("RECORDINGS_S3_PREFIX").strip("/"),
+            "endpoint_url": _text("RECORDINGS_S3_ENDPOINT_URL"),
+            "region_name": _text("RECORDINGS_S3_REGION") or None,
+        },
+    }
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "recordings": _recordings,
+}
+
 _tasks_backend = (
     "django_tasks.backends.immediate.ImmediateBackend"
     if TASKS_IMMEDIATE
@@ -351,5 +378,7 @@ LOGGING = {
         "django": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
         # These tell URLs with their queries, headers and payloads, some of them at INFO.
         **{name: {"level": "WARNING"} for name in ("httpx", "httpcore", "websockets")},
+        # It tells of each run of each sweep, two lines a second.
+        "apscheduler": {"level": "WARNING"},
     },
 }

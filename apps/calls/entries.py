@@ -74,4 +74,21 @@ class Happened:
     data: Mapping[str, Any]
 
 
-Entry = CallBegan | CallFinished | TurnTaken | Happened
+@dataclass(frozen=True, slots=True)
+class RecordingBegan:
+    """A stream is being recorded."""
+
+    call_id: uuid.UUID
+    stream_sid: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingDropped:
+    """What was recorded of a stream has been thrown away."""
+
+    call_id: uuid.UUID
+    stream_sid: str
+
+
+Entry = CallBegan | CallFinished | TurnTaken | Happened | RecordingBegan | RecordingDropped

@@ -409,3 +409,21 @@ class CallEvent(models.Model):
 
     def __str__(self) -> str:
         return self.kind
+
+
+# Where Django looks for an app's models.
+from apps.calls.recordings.models import Recording, RecordingSegment  # noqa: E402
+
+__all__ = (
+    "Call",
+    "CallEvent",
+    "GatewayProcess",
+    "PhoneNumber",
+    "Recording",
+    "RecordingSegment",
+    "StreamPass",
+    "Transfer",
+    "Turn",
+    "TwilioCallback",
+    "call_id",
+)

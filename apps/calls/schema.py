@@ -109,6 +109,14 @@ _TURN = {
     "stt_speech_s": 0.0,
     "cost_usd": "0.00091900",
 }
+_RECORDING = {
+    "status": "ready",
+    "started_at": CALL["started_at"],
+    "duration_s": 9.0,
+    "bytes": 288_044,
+    "is_partial": False,
+    "url": f"/calls/{CALL['id']}/recording",
+}
 _EVENT = {"at": "2026-01-31T12:00:03Z", "kind": "mark.lost", "data": {}}
 
 
@@ -212,6 +220,7 @@ CALLS = extend_schema_view(
                     **CALL,
                     "variables": {"guest": "Ann"},
                     **{"costs": _COSTS, "turns": [_TURN], "events": [_EVENT]},
+                    "recording": _RECORDING,
                 },
                 response_only=True,
             )

@@ -16,10 +16,13 @@ from apps.calls.entries import (
     CallFinished,
     Entry,
     Happened,
+    RecordingBegan,
+    RecordingDropped,
     TurnTaken,
 )
 from apps.calls.models import Call, CallEvent, Turn
 from apps.calls.news import verdict_given
+from apps.calls.recordings.services import recording_drop, recordings_begin
 
 
 def entries_write(entries: Sequence[Entry]) -> None:
@@ -32,6 +35,7 @@ def entries_write(entries: Sequence[Entry]) -> None:
     """
     with transaction.atomic():
         _calls_begin([entry for entry in entries if isinstance(entry, CallBegan)])
+        recordings_begin([entry for entry in entries if isinstance(entry, RecordingBegan)])
         Turn.objects.bulk_create(
             [
                 Turn(call_id=entry.call_id, stream_sid=entry.stream_sid, **entry.values)
@@ -50,6 +54,8 @@ def entries_write(entries: Sequence[Entry]) -> None:
         for entry in entries:
             if isinstance(entry, CallFinished):
                 _call_finish(entry)
+            elif isinstance(entry, RecordingDropped):
+                recording_drop(entry)
 
 
 def _calls_begin(entries: Sequence[CallBegan]) -> None:

@@ -12,6 +12,7 @@ from apps.calls.lookups import strangers_look_up, unknown_look_up
 from apps.calls.number_watch import numbers_sweep
 from apps.calls.posting import postings_abandon
 from apps.calls.reaping import calls_reap
+from apps.calls.recordings import sweeps as _recordings  # noqa: F401 - it registers its own
 from apps.calls.retention import traces_purge
 from apps.core.periodic import periodic
 

@@ -66,6 +66,7 @@ class Conversation:
         self.failures = 0
         self.idle_asked = False
         self.orders = Orders()
+        self.owes_consent = False  # the caller has not heard yet what they have to be told
 
     # --- what happens to it ---------------------------------------------------------------------
 
@@ -74,10 +75,11 @@ class Conversation:
         self.started_at = self.phase_since = self.clock.now()
         if self.settings.opening != "fresh":
             self._reopen()
-        elif self.settings.lines.greeting:
-            self.observe(Heard.OPENED_WITH_GREETING)
-        elif self.settings.speaks_first:
-            self.observe(Heard.OPENED_BY_MODEL)
+        elif self.settings.lines.consent:
+            self.owes_consent = True
+            self.observe(Heard.OPENED_WITH_CONSENT)
+        else:
+            self._begin()
 
     def caller_reports(self, report: Heard | Words | Failed) -> None:
         """Take what the hearing side noticed."""
@@ -123,6 +125,10 @@ class Conversation:
             self.observe(Heard.RESUMED)
         else:
             self.observe(Heard.PLAYBACK_ENDED)
+            if talk.source == "consent" and self.phase is Phase.LISTENING:
+                self.owes_consent = False
+                self._begin()
+                self._next_order()
         # Speech that began while the bot was not to be interrupted has been waiting for its turn.
         if self.phase is Phase.LISTENING and self.parts.hearing.gate.speaking:
             self.observe(Heard.SPEECH_STARTED)
@@ -250,7 +256,7 @@ class Conversation:
         """Let the next order that waits be said, if it is its turn."""
         if self.phase is Phase.ENDED and self.orders:
             self.parts.minutes.event("say.dropped", {"count": self.orders.clear()})
-        if not self.orders or self.parts.hearing.gate.speaking:
+        if not self.orders or self.parts.hearing.gate.speaking or self._owes_notice():
             return
         heard = Heard.TOLD_TO_SAY if self.orders.interrupts else Heard.ASKED_TO_SAY
         if advance(self.phase, heard)[1]:
@@ -271,6 +277,12 @@ class Conversation:
             answer = self.history.unanswered or self._must_open()
             self.observe(Heard.WORDS if answer else Heard.NO_WORDS)
 
+    def _begin(self) -> None:
+        if self.settings.lines.greeting:
+            self.observe(Heard.OPENED_WITH_GREETING)
+        elif self.settings.speaks_first:
+            self.observe(Heard.OPENED_BY_MODEL)
+
     def _reopen(self) -> None:
         if self.settings.opening == "again":
             self.observe(Heard.OPENED_AGAIN)
@@ -285,7 +297,12 @@ class Conversation:
         return self.settings.speaks_first and not self.history.begun
 
     def _must_not_interrupt(self) -> bool:
-        return self.phase is Phase.SPEAKING and not self.settings.turns.interruptible
+        firm = self._owes_notice() or not self.settings.turns.interruptible
+        return self.phase is Phase.SPEAKING and firm
+
+    def _owes_notice(self) -> bool:
+        """Whether the bot is saying what the caller has to be told."""
+        return self.owes_consent and self.parts.playout.talk.source == "consent"
 
     def _failed(self, error: ProviderError, heard: Heard) -> None:
         self.parts.minutes.event(
@@ -306,8 +323,10 @@ class Conversation:
             return
         talk.kept = True
         before_tools = interrupted and self.parts.speaker.owes
-        # Between a question and its answer it would look like the answer.
-        if talk.source != "resume" or not self.history.unanswered:
+        # The notice is no word of the bot's, and a model may be asked next. And an excuse between a
+        # question and its answer would look like the answer.
+        excuse = talk.source == "resume" and self.history.unanswered
+        if talk.source != "consent" and not excuse:
             self.history.bot_said(talk.heard(now), before_tools=before_tools)
         self.parts.minutes.bot_said(talk, now, interrupted=interrupted)
         self.parts.speaker.follow(self.history.messages())
@@ -342,6 +361,7 @@ _ACTIONS: Mapping[Do, Callable[[Conversation], None]] = {
     Do.CLEAR_PLAYBACK: Conversation.clear_playback,
     Do.KEEP_TURN: Conversation.keep_turn,
     Do.RESUME_SPEECH: Conversation.resume_speech,
+    Do.SAY_CONSENT: _line("consent"),
     Do.SAY_GREETING: _line("greeting"),
     Do.SAY_APOLOGY: _line("apology"),
     Do.SAY_IDLE: _line("idle"),

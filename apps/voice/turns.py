@@ -30,6 +30,7 @@ class Phase(enum.Enum):
 class Heard(enum.Enum):
     """What happened."""
 
+    OPENED_WITH_CONSENT = "opened with consent"
     OPENED_WITH_GREETING = "opened with greeting"
     OPENED_BY_MODEL = "opened by model"
     OPENED_AGAIN = "opened again"  # the call's line broke, and is there again
@@ -70,6 +71,7 @@ class Do(enum.Enum):
     CLEAR_PLAYBACK = "clear playback"  # drop what was not heard, here and at Twilio
     KEEP_TURN = "keep turn"  # the bot's turn is complete: into the history
     RESUME_SPEECH = "resume speech"  # say what was not heard
+    SAY_CONSENT = "say consent"
     SAY_GREETING = "say greeting"
     SAY_APOLOGY = "say apology"
     SAY_IDLE = "say idle"
@@ -94,6 +96,7 @@ _OPEN = (*_TALKS, P.PARTING)
 
 TRANSITIONS: Mapping[tuple[Phase, Heard], Rule] = {
     # The call opens.
+    (P.LISTENING, H.OPENED_WITH_CONSENT): (P.SPEAKING, (D.SAY_CONSENT,)),
     (P.LISTENING, H.OPENED_WITH_GREETING): (P.SPEAKING, (D.SAY_GREETING,)),
     (P.LISTENING, H.OPENED_BY_MODEL): (P.THINKING, (D.ASK_MODEL,)),
     (P.LISTENING, H.OPENED_AGAIN): (P.SPEAKING, (D.SAY_RESUME,)),

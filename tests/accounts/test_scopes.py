@@ -86,6 +86,8 @@ NEEDED = [
     ("get", "/providers", "configs:read"),
     ("get", "/calls", "calls:read"),
     ("get", f"/calls/{ID}", "calls:read"),
+    ("get", f"/calls/{ID}/recording", "calls:read"),
+    ("delete", f"/calls/{ID}/recording", "calls:write"),
     ("post", "/calls", "calls:write"),
     ("post", f"/calls/{ID}/hangup", "calls:write"),
     ("post", f"/calls/{ID}/say", "calls:write"),

@@ -135,6 +135,7 @@ from botsconfig_client.models import (
     VariableRequest,
     Verdict,
     VersionDetail,
+    WebhookDeliveryListKind,
     WebhookToolRequest,
 )
 from botsconfig_client.types import UNSET, Response, Unset
@@ -143,7 +144,10 @@ Client = AuthenticatedClient
 Kind = TypeVar("Kind")
 
 # Operations that no client can bring to succeed here, each with the reason.
-NOT_CALLED: dict[str, str] = {}
+NOT_CALLED: dict[str, str] = {
+    "calls_recording_get": "The call that the server has had was not recorded.",
+    "calls_recording_delete": "The same.",
+}
 
 
 def configs(client: Client) -> None:
@@ -397,7 +401,9 @@ def webhooks(client: Client) -> None:
 
     pinged = typed(webhook_ping.sync_detailed(new.id, client=client), 200, Ping)
     assert (pinged.ok, pinged.attempt.status) == (False, None)
-    log = webhook_delivery_list.sync_detailed(new.id, client=client, kind=EventKindEnum.PING)
+    log = webhook_delivery_list.sync_detailed(
+        new.id, client=client, kind=WebhookDeliveryListKind.PING
+    )
     (sent,) = typed(log, 200, PaginatedDeliveryList).results
     one = webhook_delivery_get.sync_detailed(new.id, sent.id, client=client)
     assert typed(one, 200, DeliveryDetail).payload.type_ == EventKindEnum.PING

@@ -175,6 +175,31 @@ async def test_a_call_that_ends_takes_none_and_says_what_was_not_said() -> None:
 
 
 @in_virtual_time
+@pytest.mark.parametrize("greeting", ["", "Welcome."])
+async def test_what_the_caller_has_to_be_told_comes_first(greeting: str) -> None:
+    lines = Lines(consent="This call is recorded.", greeting=greeting)
+    async with Call(settings=ConversationSettings(SYSTEM, lines=lines), clips={}) as call:
+        await call.quiet(0.3)
+        call.talk.order(NEWS)
+        await call.quiet(8)
+    sources = [source for source, _ in said(call)]
+    assert sources == ["consent", *(["greeting"] if greeting else []), "operator"]
+
+
+@in_virtual_time
+async def test_no_order_cuts_what_the_caller_has_to_be_told() -> None:
+    lines = Lines(consent="This call is recorded.")
+    async with Call(settings=ConversationSettings(SYSTEM, lines=lines), clips={}) as call:
+        await call.quiet(0.3)
+        call.talk.order(NOW)
+        await call.quiet(8)
+    assert said(call)[:2] == [
+        ("consent", "This call is recorded."),
+        ("operator", "Your table is ready."),
+    ]
+
+
+@in_virtual_time
 async def test_the_call_is_handed_over_when_that_was_heard_whatever_the_caller_says() -> None:
     exchange = Exchange(works=True)
     async with Call(transferrer=exchange) as call:
