@@ -28,14 +28,16 @@ LIMIT_MARGIN_S = 60
 EVENTS: Final = ("initiated", "ringing", "answered", "completed")
 # How machine detection is asked for: not at all, beside the conversation, or before it.
 OFF, ASYNC, SYNC = "off", "async", "sync"
+# What becomes of a call that a machine has answered.
+HANG_UP, GO_ON, LEAVE_MESSAGE = "hang_up", "continue", "leave_message"
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
     """A call that somebody wants. to: E.164, or a SIP address; from_: E.164.
 
-    machine_detection: ``{"mode", "message_end", "timeout"}``. record: None leaves it to the bot.
-    time_limit: seconds; None: the bot's longest, and a margin.
+    machine_detection: ``{"mode", "message_end", "timeout", "on_machine", "message"}``.
+    record: None leaves it to the bot. time_limit: seconds; None: the bot's longest, and a margin.
     """
 
     config_id: uuid.UUID
