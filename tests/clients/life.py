@@ -28,7 +28,7 @@ from botsconfig_client.api.api_keys import (
     api_key_rotate,
 )
 from botsconfig_client.api.audit_log import audit_log_list
-from botsconfig_client.api.calls import calls_get, calls_list
+from botsconfig_client.api.calls import calls_dial, calls_get, calls_hang_up, calls_list
 from botsconfig_client.api.credentials import (
     credential_delete,
     credential_get,
@@ -79,6 +79,7 @@ from botsconfig_client.models import (
     ApiKey,
     ApiKeyBodyRequest,
     BotProfileEnum,
+    Call,
     CallDetail,
     ConfigRequest,
     ConfigRequestVariables,
@@ -95,6 +96,7 @@ from botsconfig_client.models import (
     DailyBotsServicesRequest,
     Delivery,
     DeliveryDetail,
+    DialRequest,
     Endpoint,
     EndpointBodyRequest,
     Error,
@@ -145,6 +147,7 @@ Kind = TypeVar("Kind")
 
 # Operations that no client can bring to succeed here, each with the reason.
 NOT_CALLED: dict[str, str] = {
+    "calls_dial": "This server has no Twilio to dial by.",
     "calls_recording_get": "The call that the server has had was not recorded.",
     "calls_recording_delete": "The same.",
 }
@@ -382,6 +385,16 @@ def calls(client: Client) -> None:
     page = typed(calls_list.sync_detailed(client=client), 200, PaginatedCallList)
     call = typed(calls_get.sync_detailed(page.results[0].id, client=client), 200, CallDetail)
     assert call.turns[0].text_heard == "Hello."
+    assert call.error is None
+    ended = calls_hang_up.sync_detailed(call.id, client=client)
+    assert typed(ended, 200, Call).status == call.status
+
+    wish = DialRequest(config_id=call.config_id, to="+14158675309", from_="+14155550100")
+    refused = calls_dial.sync_detailed(client=client, body=wish)
+    assert "connection" in typed(refused, 409, Error).info
+    wish.to = "030123456"
+    wrong = calls_dial.sync_detailed(client=client, body=wish)
+    assert "+4930123456" in typed(wrong, 400, Error).fields["to"][0]
 
 
 def webhooks(client: Client) -> None:

@@ -17,6 +17,7 @@ type Document = { paths: Record<string, Record<string, { operationId: string }>>
 
 // Operations that no client can bring to succeed here, each with the reason.
 const NOT_CALLED: Record<string, string> = {
+  calls_dial: "This server has no Twilio to dial by.",
   calls_recording_get: "The call that the server has had was not recorded.",
   calls_recording_delete: "The same.",
 };
@@ -316,6 +317,14 @@ async function calls(api: Api): Promise<void> {
   const id = page.results[0]?.id ?? "";
   const call = answered(await api.GET("/calls/{id}", { params: { path: { id } } }), 200);
   assert.equal(call.turns[0]?.text_heard, "Hello.");
+  assert.equal(call.error, null);
+  const ended = await api.POST("/calls/{id}/hangup", { params: { path: { id } } });
+  assert.equal(answered(ended, 200).status, call.status);
+
+  const body = { config_id: call.config_id, to: "+14158675309", from: "+14155550100" };
+  assert.match(refused(await api.POST("/calls", { body }), 409).info, /connection/);
+  const wrong = refused(await api.POST("/calls", { body: { ...body, to: "030123456" } }), 400);
+  assert.match(wrong.fields["to"]?.[0] ?? "", /\+4930123456/);
 }
 
 // The catalogue.
