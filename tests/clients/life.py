@@ -15,10 +15,11 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 from uuid import UUID
 
 import httpx
+from answers import typed
 from botsconfig_client import AuthenticatedClient
 from botsconfig_client.api.api_keys import (
     api_key_create,
@@ -108,10 +109,10 @@ from botsconfig_client.models import (
     VersionDetail,
     WebhookToolRequest,
 )
-from botsconfig_client.types import UNSET, Response, Unset
+from botsconfig_client.types import UNSET, Unset
+from phones import account, phones
 
 Client = AuthenticatedClient
-Kind = TypeVar("Kind")
 
 # Operations that no client can bring to succeed here, each with the reason.
 NOT_CALLED: dict[str, str] = {}
@@ -360,6 +361,7 @@ def providers(client: Client) -> None:
 STEPS: tuple[Callable[[Client], None], ...] = (
     *(configs, refusals, versions, rendered, tools, once, pages),
     *(keys, credentials, daily_bots, calls, providers),
+    *(account, phones),
 )
 
 
@@ -391,13 +393,6 @@ def made(client: Client, whole: TwilioConfigBodyRequest) -> TwilioConfig:
 
 def stranger(key: str) -> Client:
     return AuthenticatedClient(base_url=os.environ["API_URL"], token=key)
-
-
-def typed(answer: Response[Any], status: int, kind: type[Kind]) -> Kind:
-    """Return what the client made of the answer; it must have this status and type."""
-    assert answer.status_code == status, (answer.status_code, answer.content)
-    assert isinstance(answer.parsed, kind), answer.parsed
-    return answer.parsed
 
 
 class Coverage:
