@@ -84,6 +84,7 @@ AUTH_FAILURE_LIMIT = _text("AUTH_FAILURE_LIMIT", "60/minute")
 TASKS_IMMEDIATE: bool = env.bool("TASKS_IMMEDIATE", False)
 # Outgoing events and the log of their deliveries are kept so long.
 WEBHOOK_LOG_DAYS: int = env.int("WEBHOOK_LOG_DAYS", 30)
+CALLBACK_DAYS: int = env.int("CALLBACK_DAYS", 30)
 # The local models take two seconds and 350 MB to load: before the first call, or in it.
 WARM_UP: bool = env.bool("WARM_UP", DEBUG)
 
@@ -252,6 +253,33 @@ else:
     }
     CHANNEL_LAYERS = {"default": {"BACKEND": "channels.layers.InMemoryChannelLayer"}}
 
+# Recordings are private: nothing under here has a URL.
+RECORDINGS_STORAGE = _text("RECORDINGS_STORAGE", "files").lower()
+RECORDINGS_FOLDER = _text("RECORDINGS_FOLDER") or str(BASE_DIR / "var" / "recordings")
+RECORDINGS_SPOOL = _text("RECORDINGS_SPOOL") or str(BASE_DIR / "var" / "spool")
+RECORDINGS_KEEP_DAYS: int = env.int("RECORDINGS_KEEP_DAYS", 0)
+RECORDINGS_S3_BUCKET = _text("RECORDINGS_S3_BUCKET")
+
+_recordings: dict[str, Any] = {
+    "BACKEND": "apps.calls.recordings.files.RecordingsFolder",
+    "OPTIONS": {"location": RECORDINGS_FOLDER},
+}
+if RECORDINGS_STORAGE == "s3":
+    _recordings = {
+        "BACKEND": "apps.calls.recordings.bucket.RecordingsBucket",
+        "OPTIONS": {
+            "bucket_name": RECORDINGS_S3_BUCKET,
+            "location": _text("RECORDINGS_S3_PREFIX").strip("/"),
+            "endpoint_url": _text("RECORDINGS_S3_ENDPOINT_URL"),
+            "region_name": _text("RECORDINGS_S3_REGION") or None,
+        },
+    }
+STORAGES = {
+    "default": {"BACKEND": "django.core.files.storage.FileSystemStorage"},
+    "staticfiles": {"BACKEND": "django.contrib.staticfiles.storage.StaticFilesStorage"},
+    "recordings": _recordings,
+}
+
 _tasks_backend = (
     "django_tasks.backends.immediate.ImmediateBackend"
     if TASKS_IMMEDIATE
@@ -350,5 +378,8 @@ LOGGING = {
         "django": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
         # These tell URLs with their queries, headers and payloads, some of them at INFO.
         **{name: {"level": "WARNING"} for name in ("httpx", "httpcore", "websockets")},
+        # It tells of each run of each sweep, two lines a second.
+        # It warns of sweeps that are longer than their interval; the metrics tell how long.
+        "apscheduler": {"level": "ERROR"},
     },
 }

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import os
+import tempfile
 
 from apps.providers.registry import PROVIDERS
 
@@ -23,4 +24,8 @@ os.environ["RATE_LIMIT"] = os.environ["AUTH_FAILURE_LIMIT"] = "0"
 NOWHERE = "http://127.0.0.1:9"
 os.environ["TWILIO_API_URL"] = NOWHERE
 os.environ["PROVIDER_API_URLS"] = json.dumps({name: NOWHERE for _, name in PROVIDERS})
+# What is recorded goes nowhere near a developer's own.
+_recorded = tempfile.TemporaryDirectory(prefix="botsconfig-recordings-")
+os.environ["RECORDINGS_FOLDER"] = f"{_recorded.name}/stored"
+os.environ["RECORDINGS_SPOOL"] = f"{_recorded.name}/spool"
 os.environ.setdefault("DATABASE_URL", "")

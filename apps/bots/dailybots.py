@@ -58,7 +58,7 @@ def is_dailybots(body: Body) -> bool:
 
 # Members that both forms have; and those of the native config that only ours has.
 SHARED = ("max_duration", "webhook_tools", "name", "metadata")
-OURS = ("greeting", "lines", "variables", "transfers", "turns")
+OURS = ("greeting", "lines", "recording", "variables", "transfers", "turns")
 
 
 @dataclass(slots=True)
@@ -107,7 +107,7 @@ def _ours(native: dict[str, Any], body: Body, before: Mapping[str, Any]) -> None
         if name in before:
             native.setdefault(name, before[name])
     config = native["config"]
-    for name in ("lines", "variables", "transfers"):
+    for name in ("lines", "recording", "variables", "transfers"):
         if (found := given.get(name, before.get(name))) is not None:
             config[name] = found
     turns_before = before.get("turns", {})
@@ -151,7 +151,7 @@ def path_of(path: str, body: Body) -> str:
     if path.startswith("config.turns."):
         ours = path.rpartition(".")[2] in _OUR_TURNS
         return path.replace("config.turns.", "botsconfig.turns." if ours else "config.vad.params.")
-    for name in ("greeting", "lines", "variables", "transfers"):
+    for name in ("greeting", "lines", "recording", "variables", "transfers"):
         if path.startswith(f"config.{name}"):
             return path.replace("config.", "botsconfig.", 1)
     return path

@@ -86,9 +86,11 @@ def _ours(document: Document) -> dict[str, Any]:
         for name in document["turns"].keys() - set(_VAD)
         if hasattr(TurnSettings(), name)
     }
+    recording = document.get("recording") or {}
     found = {
         "greeting": document["greeting"] if document["greeting"]["mode"] == "text" else None,
         "lines": document["lines"],
+        "recording": recording if any(recording.values()) else None,
         "variables": document.get("variables"),
         "transfers": document.get("transfers"),
         "turns": turns,

@@ -4,9 +4,10 @@ A body is native or Daily Bots'; both become one document, which is what the gat
 
 ``{"name", "metadata", "llm": {"provider", "model", "prompt", "messages", "tools", "options"},
 "tts": {"provider", "model", "voice", "language", "options"}, "stt": {"provider", "model",
-"language", "options"}, "turns", "greeting": {"mode", "text"}, "lines", "variables": {name: {"type",
-"default", "description"}}, "transfers": {name: {"to", "description"}}, "webhook_tools",
-"max_duration"}``. Members that came later are missing from older documents.
+"language", "options"}, "turns", "greeting": {"mode", "text"}, "lines", "recording": {"enabled",
+"consent"}, "variables": {name: {"type", "default", "description"}}, "transfers": {name: {"to",
+"description"}}, "webhook_tools", "max_duration"}``. Members that came later are missing from older
+documents.
 """
 
 from __future__ import annotations
@@ -157,6 +158,7 @@ def _document(checked: Body) -> Document:
         "turns": dict(config["turns"]),
         "greeting": dict(config["greeting"]),
         "lines": dict(config["lines"]),
+        "recording": dict(config["recording"]),
         "variables": {name: dict(found) for name, found in config["variables"].items()},
         "transfers": {name: dict(found) for name, found in config["transfers"].items()},
         "webhook_tools": {
@@ -184,7 +186,7 @@ def native_of(document: Document) -> dict[str, Any]:
     if not document["llm"]["messages"]:
         del config["llm"]["messages"]
     config |= {name: dict(document[name]) for name in ("turns", "greeting", "lines")}
-    for name in ("variables", "transfers"):
+    for name in ("recording", "variables", "transfers"):
         if document.get(name):
             config[name] = dict(document[name])
     return {

@@ -226,6 +226,18 @@ class LinesSerializer(StrictSerializer):
     )
 
 
+class RecordingSettingsSerializer(StrictSerializer):
+    """Whether calls are recorded, and what callers are told of it."""
+
+    enabled = FlagField(default=False)
+    consent = TextField(
+        default="",
+        allow_blank=True,
+        max_length=LINE_CHARACTERS,
+        help_text="Said before anything else in a call that is recorded; empty: nothing is.",
+    )
+
+
 @extend_schema_field({"type": ["string", "number", "boolean"]})
 class ValueField(serializers.JSONField):
     """A variable's value; of which type, its declaration says."""
@@ -294,6 +306,7 @@ class ConfigSerializer(StrictSerializer):
     turns = TurnsSerializer(required=False)
     greeting = GreetingSerializer(required=False)
     lines = LinesSerializer(required=False)
+    recording = RecordingSettingsSerializer(required=False)
     variables = VariablesField(required=False, help_text="What texts may use as {{name}}.")
     transfers = TransfersField(
         required=False, help_text="Whom callers may be put through to, by name."
@@ -301,7 +314,13 @@ class ConfigSerializer(StrictSerializer):
 
     def to_internal_value(self, data: Any) -> Any:
         if isinstance(data, Mapping):
-            parts: dict[str, Any] = {"tts": {}, "stt": {}, "turns": {}, "greeting": {}}
+            parts: dict[str, Any] = {
+                "tts": {},
+                "stt": {},
+                "turns": {},
+                "greeting": {},
+                "recording": {},
+            }
             data = {**parts, "lines": {}, "variables": {}, "transfers": {}, **data}
         return super().to_internal_value(data)
 

@@ -40,9 +40,11 @@ Result = TypeVar("Result")
 def line_texts(document: Mapping[str, Any]) -> dict[LineName, str]:
     """Return every sentence the platform may have to say for this bot.
 
-    The greeting is among them only where it is a text.
+    The greeting is among them only where it is a text, the notice of a recording where it has one:
+    a call may be recorded although the bot's others are not.
     """
     said = {**asdict(Lines()), **document["lines"]}
+    said["consent"] = (document.get("recording") or {}).get("consent", "")
     said["greeting"] = document["greeting"]["text"]
     names: tuple[LineName, ...] = get_args(LineName)
     return {name: said[name] for name in names if said[name]}

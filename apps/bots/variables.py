@@ -79,6 +79,8 @@ def filled(document: Document, values: Mapping[str, str]) -> dict[str, Any]:
     for message in found["llm"]["messages"]:
         message["content"] = fill(message["content"])
     found["greeting"]["text"] = fill(found["greeting"]["text"])
+    if recording := found.get("recording"):
+        recording["consent"] = fill(recording["consent"])
     found["lines"] = {name: fill(text) for name, text in found["lines"].items()}
     return found
 
@@ -88,6 +90,7 @@ def _texts(document: Document) -> Iterator[str]:
     for message in document["llm"]["messages"]:
         yield message["content"]
     yield document["greeting"]["text"]
+    yield (document.get("recording") or {}).get("consent", "")
     yield from document["lines"].values()
 
 

@@ -33,7 +33,9 @@ class CallBegan:
 
 
 # The stream ended without either side having ended the call: the caller may come back.
-BROKEN = frozenset({"connection_lost", "shutdown", "line_stuck", "internal_error"})
+BROKEN = frozenset({"connection_lost", "shutdown", "line_stuck", "internal_error", "paused"})
+# The stream ended on purpose, for a moment: something else is played to the caller.
+PAUSED = "paused"
 # The stream ended because the caller was put through to somebody else.
 TRANSFERRED = "transferred"
 
@@ -72,4 +74,21 @@ class Happened:
     data: Mapping[str, Any]
 
 
-Entry = CallBegan | CallFinished | TurnTaken | Happened
+@dataclass(frozen=True, slots=True)
+class RecordingBegan:
+    """A stream is being recorded."""
+
+    call_id: uuid.UUID
+    stream_sid: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class RecordingDropped:
+    """What was recorded of a stream has been thrown away."""
+
+    call_id: uuid.UUID
+    stream_sid: str
+
+
+Entry = CallBegan | CallFinished | TurnTaken | Happened | RecordingBegan | RecordingDropped

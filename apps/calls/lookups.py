@@ -17,7 +17,7 @@ from django.utils import timezone
 
 from apps.accounts.models import TwilioConnection
 from apps.accounts.twilio import ask
-from apps.calls.callback_effects import END_REASONS, call_move
+from apps.calls.callback_effects import END_REASONS, call_move, moment_of
 from apps.calls.endings import call_close
 from apps.calls.lines import Clock
 from apps.calls.models import Call
@@ -29,8 +29,8 @@ from apps.telephony.rest import TwilioError
 LOOK_AGAIN = timedelta(seconds=15)
 # A call that Twilio's list does not have by then was never placed: the list lags by seconds.
 NEVER = timedelta(minutes=10)
-# Several equal calls may leave one whose CallSid cannot be told. Twilio queues no longer than that.
-GIVE_UP = timedelta(hours=25)
+# Several equal calls may leave one whose CallSid cannot be told. Twilio queues for a day at most.
+GIVE_UP = timedelta(hours=24, minutes=30)
 # What Twilio's clock may be ahead of ours, and how long a create may take to arrive there.
 EARLY, LATE = timedelta(seconds=30), timedelta(seconds=60)
 # How long after its beginning a call's facts are asked for.
@@ -38,6 +38,7 @@ STRANGERS = timedelta(hours=24)
 STRANGER_AGAIN = timedelta(seconds=60)
 # In Call.asked: Twilio was asked for the call's facts.
 LOOKED_UP = "looked_up"
+NEVER_SETTLED = "never_settled"
 PAGE = "100"
 BATCH = 50
 
@@ -47,27 +48,29 @@ Found = Mapping[str, Any]
 # --- what Twilio shows of a call, written into its row --------------------------------------------
 
 
-def call_take(row: Call, found: Found) -> None:
+def call_take(row: Call, found: Found, *, now: datetime | None = None) -> None:
     """Write what Twilio's Call resource says into the row, which is locked; nothing goes backwards.
 
     Raises IntegrityError if the CallSid is another row's already.
     """
+    now = now or timezone.now()
     row.call_sid = row.call_sid or str(found.get("sid") or "")
     row.twilio_account_sid = row.twilio_account_sid or str(found.get("account_sid") or "")
     row.answered_by = row.answered_by or word(str(found.get("answered_by") or ""), 32)
+    row.retry_at = None
     status = str(found.get("status") or "")
-    row.twilio_status, row.retry_at = row.twilio_status or status, None
+    if row.twilio_status not in TERMINAL:
+        row.twilio_status = word(status, 16) or row.twilio_status
     began = moment(str(found.get("start_time") or ""))
-    if status in ("in-progress", "completed"):
-        row.answered_at = row.answered_at or began
-    if status in TERMINAL:
+    if row.answered_at is None and (status == "in-progress" or (status == "completed" and began)):
+        row.answered_at = moment_of(row, began, now)
+    if status in TERMINAL and row.billed_s is None:
         row.billed_s = number(str(found.get("duration") or ""))
     call_move(row, status)
     row.save()
     if status in TERMINAL:
-        ended = moment(str(found.get("end_time") or "")) or timezone.now()
-        reason = row.end_reason or END_REASONS[status]
-        call_close(row, status=status, reason=reason, at=ended)
+        ended = moment_of(row, moment(str(found.get("end_time") or "")), now)
+        call_close(row, status=status, reason=row.end_reason or END_REASONS[status], at=ended)
 
 
 # --- calls whose create may have been carried out -------------------------------------------------
@@ -103,7 +106,7 @@ def _look(call: Call, clock: Clock) -> bool:
     if len(candidates) == 1 and not _rivals(call):
         return _settled(mine, candidates[0])
     if now - call.posted_at > GIVE_UP:
-        return _unplaced(mine, "never_settled", now)
+        return _unplaced(mine, NEVER_SETTLED, now)
     return False
 
 
@@ -145,7 +148,9 @@ def _rivals(call: Call) -> bool:
         call_sid="",
         posted_at__range=(call.posted_at - reach, call.posted_at + reach),
     )
-    return others.open().exclude(pk=call.pk).exists()
+    # One that was given up may be it as much as before.
+    undecided = ~Q(status__in=Call.TERMINAL) | Q(end_reason=NEVER_SETTLED)
+    return others.filter(undecided).exclude(pk=call.pk).exists()
 
 
 def _settled(mine: Any, found: Found) -> bool:
@@ -171,7 +176,7 @@ def _unplaced(mine: Any, reason: str, now: datetime) -> bool:
 
 _WHY: Final[Mapping[str, str]] = {
     "never_placed": "Twilio has no such call; it did not take the request.",
-    "never_settled": "Several equal calls were begun at once; which one this is cannot be told.",
+    NEVER_SETTLED: "Several equal calls were begun at once; which one this is cannot be told.",
     "no_connection": "The Twilio connection that dialled it is gone, so nobody can be asked.",
 }
 
@@ -230,12 +235,20 @@ def _facts_take(row: Call, connection: TwilioConnection, found: Found) -> None:
 
 
 def connection_of(call: Call) -> TwilioConnection | None:
-    """Return the connection by which Twilio can be asked about a call; None if there is none."""
+    """Return the connection by which Twilio can be asked about a call; None if there is none.
+
+    An account that has Bins alone may have stored its auth token to verify with: it opens the API
+    too. Such a connection is no row.
+    """
     if call.connection_id is not None:
         found = TwilioConnection.objects.filter(pk=call.connection_id)
     else:
         found = _by_account_sid(call.account_id, call.twilio_account_sid)
-    return found.select_related("parent").first()
+    connection: TwilioConnection | None = found.select_related("parent").first()
+    sid, token = call.twilio_account_sid, call.account.twilio_auth_token
+    if connection is None and sid and token:
+        return TwilioConnection(account_id=call.account_id, account_sid=sid, auth_token=token)
+    return connection
 
 
 def _by_account_sid(account_id: uuid.UUID, sid: str) -> Any:

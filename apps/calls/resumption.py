@@ -80,8 +80,9 @@ def _give_up(over: StreamOver, call: Call | None, now: datetime) -> str:
         if found is not None and not target:
             call_close(found, status=Call.Status.FAILED, reason="line_lost", at=now)
         elif found is not None and not found.is_over:
-            found.end_reason = TRANSFERRED
-            found.save(update_fields=["end_reason"])
+            # A gateway that was killed has not said that its stream is over.
+            found.stream_ended_at, found.end_reason = found.stream_ended_at or now, TRANSFERRED
+            found.save(update_fields=["stream_ended_at", "end_reason"])
     if target:
         return dial_document(target["to"])
     text = (document.get("lines") or {}).get("failure") or Lines().failure

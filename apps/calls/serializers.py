@@ -9,6 +9,7 @@ from rest_framework import serializers
 
 from apps.bots.serializers import ValueField
 from apps.calls.models import Call, CallEvent, Turn
+from apps.calls.recordings.serializers import RecordingSerializer
 from apps.providers.base import KINDS
 
 
@@ -221,10 +222,13 @@ class CallDetailSerializer(CallSerializer):
     costs = CostSerializer(many=True, read_only=True, help_text="A line for each slot.")
     turns = TurnSerializer(many=True, read_only=True)
     events = CallEventSerializer(many=True, read_only=True)
+    recording = RecordingSerializer(
+        read_only=True, allow_null=True, default=None, help_text="null if it was not recorded."
+    )
 
     class Meta(CallSerializer.Meta):
         fields: tuple[str, ...] = (
             *CallSerializer.Meta.fields,
-            *("variables", "costs", "turns", "events"),
+            *("variables", "costs", "turns", "events", "recording"),
         )
         read_only_fields = fields

@@ -8,6 +8,7 @@ from typing import Any
 
 from django.db import transaction
 
+from apps.calls.endings import call_close, call_started
 from apps.calls.entries import (
     BROKEN,
     TRANSFERRED,
@@ -15,21 +16,26 @@ from apps.calls.entries import (
     CallFinished,
     Entry,
     Happened,
+    RecordingBegan,
+    RecordingDropped,
     TurnTaken,
 )
 from apps.calls.models import Call, CallEvent, Turn
+from apps.calls.news import verdict_given
+from apps.calls.recordings.services import recording_drop, recordings_begin
 
 
 def entries_write(entries: Sequence[Entry]) -> None:
     """Write a batch in one transaction.
 
     A call whose stream was replaced goes on under its new stream: only that one's end ends it.
-    What Twilio called over stays over, and a line that broke leaves its call open: the caller may
-    come back. Turns that stand already are left as they are, so a batch may be written again
+    What is over stays over, and a line that broke leaves its call open: the caller may come back.
+    Turns that stand already are left as they are, so a batch may be written again
     after a failure that left its outcome unknown.
     """
     with transaction.atomic():
         _calls_begin([entry for entry in entries if isinstance(entry, CallBegan)])
+        recordings_begin([entry for entry in entries if isinstance(entry, RecordingBegan)])
         Turn.objects.bulk_create(
             [
                 Turn(call_id=entry.call_id, stream_sid=entry.stream_sid, **entry.values)
@@ -48,6 +54,8 @@ def entries_write(entries: Sequence[Entry]) -> None:
         for entry in entries:
             if isinstance(entry, CallFinished):
                 _call_finish(entry)
+            elif isinstance(entry, RecordingDropped):
+                recording_drop(entry)
 
 
 def _calls_begin(entries: Sequence[CallBegan]) -> None:
@@ -80,22 +88,28 @@ _NUMBERS = ("from", "to")
 
 
 def _stream_begin(call: Call, entry: CallBegan) -> None:
-    call.stream_sid, call.gateway = entry.stream_sid, entry.gateway
+    """A stream of a call has begun; the call's end, and a later stream, stay what they are."""
     call.call_sid = call.call_sid or entry.call_sid
-    call.version_id = entry.version_id
     call.twilio_account_sid = call.twilio_account_sid or entry.account_sid
-    call.attempts = max(call.attempts, entry.attempt)
     call.answered_at = call.answered_at or entry.at
     call.cap_at = call.cap_at or entry.cap_at
-    call.stream_ended_at = None
-    if call.twilio_status not in Call.TERMINAL:
-        call.status, call.end_reason, call.ended_at = Call.Status.IN_PROGRESS, "", None
+    # A process that was cut off from the database may write of a stream long after the next one.
+    if entry.attempt >= call.attempts:
+        call.stream_sid, call.gateway = entry.stream_sid, entry.gateway
+        call.version_id, call.attempts = entry.version_id, entry.attempt
+        if not call.is_over:
+            call.stream_ended_at, call.end_reason = None, ""
+    if not call.is_over:
+        call.status = Call.Status.IN_PROGRESS
+        call_started(call)
     call.save(update_fields=_BEGUN)
+    if call.answered_by and entry.attempt <= 1:
+        verdict_given(call)  # it came before there was anybody to tell
 
 
 _BEGUN = (
     *("stream_sid", "gateway", "call_sid", "version", "twilio_account_sid", "attempts"),
-    *("answered_at", "cap_at", "stream_ended_at", "status", "end_reason", "ended_at"),
+    *("answered_at", "cap_at", "stream_ended_at", "status", "end_reason"),
 )
 
 
@@ -103,20 +117,21 @@ def _call_finish(entry: CallFinished) -> None:
     call = Call.objects.select_for_update().filter(id=entry.call_id).first()
     if call is None:
         return
-    if (call.stream_sid, call.is_over) == (entry.stream_sid, False):
-        _stream_end(call, entry)
     if entry.costs is not None:
         _call_charge(call, entry.stream_sid, entry.costs)
-    call.save(update_fields=["status", "end_reason", "ended_at", "stream_ended_at", *_COSTS])
+    if call.stream_sid == entry.stream_sid and not call.is_over:
+        _stream_end(call, entry)
+    call.save(update_fields=["end_reason", "stream_ended_at", *_COSTS])
 
 
 def _stream_end(call: Call, entry: CallFinished) -> None:
-    call.stream_ended_at, call.end_reason = entry.at, entry.reason
+    call.stream_ended_at = entry.at
     # After these the call itself goes on: the caller is brought back, or talks to somebody else.
     if entry.reason in BROKEN or entry.reason == TRANSFERRED:
+        call.end_reason = entry.reason
         return
-    call.status = Call.Status.FAILED if entry.failed else Call.Status.COMPLETED
-    call.ended_at = entry.at
+    status = Call.Status.FAILED if entry.failed else Call.Status.COMPLETED
+    call_close(call, status=status, reason=entry.reason, at=entry.at)
 
 
 _COSTS = ("costs", "cost_usd", "cost_is_complete")

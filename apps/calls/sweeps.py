@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+from django.utils import timezone
+
 from apps.calls.callback_orphans import orphans_adopt
 from apps.calls.callbacks import callbacks_sweep
 from apps.calls.due import calls_at_once, calls_due_dial
 from apps.calls.hangup import hang_ups_say
 from apps.calls.lookups import strangers_look_up, unknown_look_up
+from apps.calls.missed import missed_look_up
 from apps.calls.number_watch import numbers_sweep
 from apps.calls.posting import postings_abandon
+from apps.calls.reaping import calls_reap
+from apps.calls.recordings import sweeps as _recordings  # noqa: F401 - it registers its own
+from apps.calls.retention import traces_purge
 from apps.core.periodic import periodic
 
 
@@ -58,3 +64,21 @@ def hang_up() -> int:
 def strangers() -> int:
     """Ask Twilio about calls that came in by a Bin's token and say nothing of themselves."""
     return strangers_look_up()
+
+
+@periodic(every_s=10, name="calls.missed")
+def missed() -> int:
+    """Write down calls to our numbers of which neither a stream nor a callback told us."""
+    return missed_look_up()
+
+
+@periodic(every_s=3, name="calls.reap")
+def reap() -> int:
+    """Hang up and close the calls that nobody looks after."""
+    return calls_reap(each=calls_at_once)
+
+
+@periodic(every_s=3_600, name="calls.purge")
+def purge() -> int:
+    """Remove what is left of calls and is of no use any more."""
+    return traces_purge(now=timezone.now())

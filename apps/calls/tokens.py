@@ -12,8 +12,10 @@ from dataclasses import dataclass
 from django.core import signing
 
 _SALT = "botsconfig.stream"
-# Twilio connects within a second of our answer, but a dialled call may wait in its queue for a day.
-LONGEST_S = 25 * 3600
+# Twilio connects within a second of our answer, after what stands before the stream in it.
+LONGEST_S = 600
+# A call that we dial may wait a day in Twilio's queue, and has no CallSid when its TwiML is made.
+LONGEST_QUEUED_S = 25 * 3600
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,8 +48,9 @@ def token_make(token: StreamToken) -> str:
 def token_read(text: str) -> StreamToken | None:
     """Return what a token says; None for one that is not ours, or too old."""
     try:
-        parts = signing.TimestampSigner(salt=_SALT).unsign(text, max_age=LONGEST_S).split(".")
-        call_id, config_id, attempt, call_sid, silent = parts
+        signer = signing.TimestampSigner(salt=_SALT)
+        call_id, config_id, attempt, call_sid, silent = signer.unsign(text).split(".")
+        signer.unsign(text, max_age=LONGEST_S if call_sid else LONGEST_QUEUED_S)
         return StreamToken(
             uuid.UUID(call_id), uuid.UUID(config_id), int(attempt), call_sid, bool(silent)
         )

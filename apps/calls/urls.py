@@ -6,8 +6,10 @@ from django.urls import register_converter
 
 from apps.calls import callback_views, fallback_views, ringing_views
 from apps.calls.account_views import AccountView
+from apps.calls.control_views import DtmfView, SayView
 from apps.calls.converters import SidConverter
 from apps.calls.number_views import PhoneNumberViewSet
+from apps.calls.recordings.views import RecordingView
 from apps.calls.viewsets import CallViewSet, HangUpView
 from apps.core.routing import both
 
@@ -26,6 +28,9 @@ urlpatterns = [
     *both("calls", CallViewSet.as_view({"get": "list", "post": "create"}), name="calls"),
     *both("calls/<uuid:pk>", CallViewSet.as_view({"get": "retrieve"}), name="call"),
     *both("calls/<uuid:pk>/hangup", HangUpView.as_view(), name="call-hangup"),
+    *both("calls/<uuid:pk>/say", SayView.as_view(), name="call-say"),
+    *both("calls/<uuid:pk>/dtmf", DtmfView.as_view(), name="call-dtmf"),
+    *both("calls/<uuid:pk>/recording", RecordingView.as_view(), name="recording"),
     *both("twilio/voice/<uuid:config_id>", ringing_views.voice, name="voice"),
     *both("twilio/after-stream", ringing_views.after_stream, name="after-stream"),
     *both("twilio/status", callback_views.status, name="call-status"),

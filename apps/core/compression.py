@@ -23,10 +23,10 @@ class CompressionMiddleware(GZipMiddleware):
     Django makes a strong ETag weak, because two codings of one thing are two sequences of bytes
     (RFC 9110, 8.8.1). But then who reads with gzip could never write: If-Match compares strongly,
     and a weak tag fits nothing (13.1.1). What a strong tag must not promise falsely is that pieces
-    of two answers fit together, or that a cache may give one coding for the other. There are no
-    pieces here, for we serve no ranges; ``Vary`` keeps the codings apart in caches; and our tags
-    name a version of a thing, whose JSON is the same to the byte once it is unpacked. So the tag
-    stays strong.
+    of two answers fit together, or that a cache may give one coding for the other. The only pieces
+    here are of recordings, which are never compressed; ``Vary`` keeps the codings apart in caches;
+    and our tags name a version of a thing, whose JSON is the same to the byte once it is unpacked.
+    So the tag stays strong.
     """
 
     def process_response(

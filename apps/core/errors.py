@@ -32,6 +32,7 @@ _NAMES = {
     413: "payload-too-large-error",
     414: "uri-too-long-error",
     415: "unsupported-media-type-error",
+    416: "range-not-satisfiable-error",
     422: "unprocessable-error",
     429: "rate-limit-error",
     503: "unavailable-error",

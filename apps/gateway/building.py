@@ -35,8 +35,13 @@ class ProviderMissing(Exception):
     """A slot names a provider that this server cannot run. The text says which, and why."""
 
 
-def settings_of(document: Mapping[str, Any]) -> ConversationSettings:
-    """Read a document's conversation half."""
+def is_recorded(document: Mapping[str, Any], asked: bool | None) -> bool:
+    """Say whether a call is to be recorded. asked: by whoever dialled it; None: as the bot says."""
+    return bool((document.get("recording") or {}).get("enabled")) if asked is None else asked
+
+
+def settings_of(document: Mapping[str, Any], *, recorded: bool = False) -> ConversationSettings:
+    """Read a document's conversation half. recorded: the caller has to be told, if it has words."""
     model = document["llm"]
     greeting = document["greeting"]
     return ConversationSettings(
@@ -49,7 +54,7 @@ def settings_of(document: Mapping[str, Any]) -> ConversationSettings:
             for found in model["tools"]
         ),
         speaks_first=greeting["mode"] == "model",
-        lines=_lines(document),
+        lines=_lines(document, recorded),
         turns=TurnSettings(**_known(TurnSettings, document["turns"])),
         max_duration_s=float(document["max_duration"]),
     )
@@ -90,10 +95,12 @@ def kinds_of(admission: Admission) -> tuple[Kind, ...]:
     return kinds_used(admission.document)
 
 
-def _lines(document: Mapping[str, Any]) -> Lines:
+def _lines(document: Mapping[str, Any], recorded: bool) -> Lines:
     greeting = document["greeting"]
     opening = greeting["text"] if greeting["mode"] == "text" else ""
-    return Lines(greeting=opening, **_known(Lines, document.get("lines") or {}))
+    consent = (document.get("recording") or {}).get("consent", "") if recorded else ""
+    lines = _known(Lines, document.get("lines") or {})
+    return Lines(**{**lines, "greeting": opening, "consent": consent})
 
 
 def _known(kind: type[Any], values: Mapping[str, Any]) -> dict[str, Any]:

@@ -148,7 +148,7 @@ class MediaSocket:
             await asyncio.gather(reading, written, return_exceptions=True)
 
     async def _read(self, session: Session) -> str:
-        receive, hear, attach = self._receive, session.hear, self._attach
+        receive, frame, attach = self._receive, session.frame, self._attach
         while True:
             # With our own protocol class audio does not even come this way.
             if attach is not None and attach(_sink(session)):
@@ -159,7 +159,7 @@ class MediaSocket:
             if text is not None and len(text) <= LONGEST:
                 audio = streams.media_audio(text)
                 if audio is not None:
-                    hear(audio)
+                    frame(text, audio)
                     continue
             if self._is_over(event):
                 return "connection_lost"
@@ -209,7 +209,7 @@ def _sink(session: Session) -> Sink:
         if audio is None:
             return False
         try:
-            session.hear(audio)
+            session.frame(text, audio)
         except Exception:  # called by the transport: it would close the socket without a word
             logger.exception("A call failed on a frame")
             session.line.hang_up("internal_error")

@@ -6,18 +6,31 @@ import asyncio
 import logging
 import uuid
 from dataclasses import replace
+from pathlib import Path
 
 from django.conf import settings
 
 from apps.bots.selectors import Admission
 from apps.calls import ringing
+from apps.calls.admission import Entrance
 from apps.calls.journal import JournalWriter
+from apps.calls.recordings.spool import Label
 from apps.calls.ringing import Ringing
 from apps.core import health
 from apps.gateway.admission import Admitted, Gate
-from apps.gateway.building import ProviderMissing, Providers, going_on, providers_of, settings_of
+from apps.gateway.building import (
+    ProviderMissing,
+    Providers,
+    going_on,
+    is_recorded,
+    providers_of,
+    settings_of,
+)
+from apps.gateway.controlling import ControlDesk
+from apps.gateway.heartbeat import Heartbeat
 from apps.gateway.line import StreamLine
 from apps.gateway.metrics import CALLS_LIVE, entries_count, lag_measure
+from apps.gateway.recordings import RecordingDesk, StreamRecording
 from apps.gateway.session import CallJournal, Session, journal_of
 from apps.gateway.toolbox import toolbox_of
 from apps.gateway.transferring import transferrer_of
@@ -43,10 +56,12 @@ class Gateway:
         self.clock = LoopClock(asyncio.get_running_loop())
         self.gate = Gate()
         self.journal = JournalWriter(watch=entries_count)
+        self.recordings = RecordingDesk(Path(settings.RECORDINGS_SPOOL))
         self.detector = BatchedSilero()
         self.sessions: dict[uuid.UUID, Session] = {}
         self.draining = False
         self.id = uuid.uuid4()
+        self.heartbeat = Heartbeat(self.id)
         self.reception = Reception(self.gate, _build)
         loop = asyncio.get_running_loop()
 
@@ -54,9 +69,11 @@ class Gateway:
             loop.call_soon_threadsafe(self.reception.expect, call)
 
         self._deaf = ringing.listen(rings)
+        self._control = ControlDesk(self.id, self.sessions.get)
         self._watchers = [
             asyncio.create_task(self._supervise(), name="supervisor"),
             asyncio.create_task(lag_measure(), name="lag"),
+            asyncio.create_task(self.recordings.run(), name="recordings"),
         ]
 
     def open(self, admitted: Admitted, started: Started, line: StreamLine) -> Session:
@@ -73,12 +90,15 @@ class Gateway:
         parts = given.providers
         if prepared is None:  # what stands in for them charges nothing
             journal = replace(journal, tariffs=())
-        talk = going_on(settings_of(admission.document), entrance.past)
+        recording = self._recording(entrance, journal)
+        talk = settings_of(admission.document, recorded=recording is not None)
+        talk = going_on(talk, entrance.past)
         transferrer = transferrer_of(admission, started)
         toolbox = toolbox_of(admission, talk.tools, transfers=transferrer is not None)
+        heard = line if recording is None else recording.line(line)
         conversation = assemble(
             talk,
-            around=Surroundings(self.clock, self.detector, line, journal, transferrer),
+            around=Surroundings(self.clock, self.detector, heard, journal, transferrer),
             services=Services(parts.mind, parts.voice, toolbox, given.warmth.ready),
             transcriber=parts.ears,
             clips=admitted.clips,
@@ -89,9 +109,20 @@ class Gateway:
             prepared=given,
             journal=journal,
             transferrer=transferrer,
+            recording=recording,
         )
         session.open(Heard.GIVE_UP if prepared is None else None)
         return session
+
+    def _recording(self, entrance: Entrance, journal: CallJournal) -> StreamRecording | None:
+        """Begin to record the stream, if it is to be."""
+        admission = entrance.admission
+        if not is_recorded(admission.document, entrance.record):
+            return None
+        label = Label(
+            uuid.UUID(admission.account_id), journal.call_id, journal.stream_sid, journal.began
+        )
+        return StreamRecording(label, desk=self.recordings, journal=self.journal, clock=self.clock)
 
     async def register(self, session: Session) -> None:
         """Make this stream the call's own: the newest wins, an older one is closed."""
@@ -113,12 +144,16 @@ class Gateway:
             watcher.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
         self._deaf()
+        await self._control.aclose()
         await self.reception.aclose()
         for session in list(self.sessions.values()):
             await session.aclose("shutdown")
         self.sessions.clear()
         await self.detector.aclose()
         await self.journal.aclose()
+        # After the last word about its calls: nobody is to miss a process that has ended them.
+        await self.heartbeat.aclose()
+        await self.recordings.aclose()
         await self.gate.aclose()
         await connections.aclose()
 

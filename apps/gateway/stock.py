@@ -24,13 +24,13 @@ def path_of(name: LineName) -> Path:
 
 @functools.cache
 def stock_clips() -> Mapping[LineName, Clip]:
-    """Return every line but the greeting, in its default words."""
+    """Return every line that has default words."""
     lines = Lines()
     names: tuple[LineName, ...] = get_args(LineName)
     return MappingProxyType(
         {
             name: Clip(getattr(lines, name), path_of(name).read_bytes())
             for name in names
-            if name != "greeting"
+            if getattr(lines, name)
         }
     )

@@ -32,8 +32,12 @@ class TurnSettings:
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Sentences the platform itself may have to say; the bot's words come from the model."""
+    """Sentences the platform itself may have to say; the bot's words come from the model.
 
+    consent: said before anything else, and never interrupted; empty where nobody has to be told.
+    """
+
+    consent: str = ""
     greeting: str = ""
     apology: str = "I'm sorry, I'm having a little trouble. Could you say that again?"
     failure: str = "I'm sorry, something went wrong on our side. Please call again later. Goodbye."
@@ -67,5 +71,13 @@ class ConversationSettings:
 
 
 LineName = Literal[
-    "greeting", "apology", "failure", "filler", "idle", "goodbye", "time_up", "resume"
+    "consent",
+    "greeting",
+    "apology",
+    "failure",
+    "filler",
+    "idle",
+    "goodbye",
+    "time_up",
+    "resume",
 ]

@@ -14,10 +14,12 @@ from rest_framework.exceptions import Throttled
 
 from apps.accounts.audit import Actor, Target, audit_record
 from apps.accounts.models import Account
+from apps.core.crypto import DecryptionError
 from apps.webhooks.delivering import delivery_carry
 from apps.webhooks.kinds import KINDS, PING
 from apps.webhooks.models import Delivery, Endpoint, Event
 from apps.webhooks.outbox import LEASE, deliveries_end
+from apps.webhooks.selectors import endpoints_of
 from apps.webhooks.signing import secret_new
 
 ENDPOINTS = 50
@@ -96,8 +98,9 @@ def endpoint_secret_rotate(
     secret = secret or secret_new()
     with transaction.atomic():
         endpoint = _locked(account, endpoint_id)
-        endpoint.previous_secret = endpoint.secret if grace else ""
-        endpoint.previous_secret_until = timezone.now() + grace if grace else None
+        endpoint.previous_secret = _readable_secret(endpoint) if grace else ""
+        until = timezone.now() + grace if endpoint.previous_secret else None
+        endpoint.previous_secret_until = until
         endpoint.secret = secret
         endpoint.save()
         seconds = {"grace_seconds": int(grace.total_seconds())}
@@ -110,7 +113,7 @@ def endpoint_ping(*, account: Account, endpoint_id: uuid.UUID) -> Delivery:
 
     It is tried once. Raises Endpoint.DoesNotExist, or Throttled.
     """
-    endpoint = Endpoint.objects.owned_by(account).get(pk=endpoint_id)
+    endpoint = endpoints_of(account).get(pk=endpoint_id)
     if not _PINGS.acquire(blocking=False):
         raise Throttled(wait=1, detail="Too many endpoints are being pinged at once.")
     try:
@@ -136,7 +139,17 @@ def endpoint_facts(endpoint: Endpoint) -> dict[str, Any]:
 
 
 def _locked(account: Account, endpoint_id: uuid.UUID) -> Endpoint:
-    return Endpoint.objects.owned_by(account).select_for_update().get(pk=endpoint_id)
+    endpoint = endpoints_of(account).select_for_update().get(pk=endpoint_id)
+    endpoint.account = account
+    return endpoint
+
+
+def _readable_secret(endpoint: Endpoint) -> str:
+    """Return the secret; none if it fits none of our keys, which rotating it mends."""
+    try:
+        return endpoint.secret
+    except DecryptionError:
+        return ""
 
 
 def _reason(endpoint: Endpoint) -> str:

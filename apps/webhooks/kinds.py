@@ -90,7 +90,7 @@ KINDS: Final[Mapping[str, Kind]] = {
                 **_CALL_ID,
                 "recording": f"/calls/{_STARTED['id']}/recording",
                 "duration_s": 9.0,
-                "bytes": 144_044,
+                "bytes": 288_044,
             },
         ),
         Kind(

@@ -16,6 +16,7 @@ from django.db.models import Count, F, Q, QuerySet, Window
 from django.db.models.functions import RowNumber
 
 from apps.accounts.audit import Actor, Target, audit_record
+from apps.accounts.models import Account
 from apps.webhooks.kinds import PING
 from apps.webhooks.models import Delivery, DeliveryAttempt, Endpoint
 from apps.webhooks.sending import GONE, Outcome
@@ -201,7 +202,8 @@ def _endpoint_gone(endpoint: Endpoint, now: datetime) -> None:
     if disabled:
         deliveries_end(endpoint, now=now)
         audit_record(
-            account=endpoint.account,
+            # Without its secrets, which nobody needs here and some keys may not open.
+            account=Account.objects.only("id").get(pk=endpoint.account_id),
             actor=Actor(),
             action="webhook.disable",
             target=Target("webhook", str(endpoint.pk)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Any
+from uuid import UUID
 
 from drf_spectacular.utils import (
     OpenApiExample,
@@ -106,7 +107,7 @@ def _asked(name: str, value: Any) -> list[OpenApiExample]:
     return [OpenApiExample(name, value=value, request_only=True)]
 
 
-_ID = OpenApiParameter("id", str, OpenApiParameter.PATH, description="The endpoint.")
+_ID = OpenApiParameter("id", UUID, OpenApiParameter.PATH, description="The endpoint.")
 
 ENDPOINTS = extend_schema_view(
     list=extend_schema(

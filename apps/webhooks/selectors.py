@@ -30,6 +30,5 @@ def delivery_with_log(account: Account, endpoint_id: uuid.UUID, delivery_id: uui
     return (
         Delivery.objects.select_related("event", "endpoint", "endpoint__account")
         .defer("endpoint__secret", "endpoint__previous_secret")
-        .prefetch_related("log")
         .get(pk=delivery_id, endpoint=endpoint_id, endpoint__account=account)
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 
 from django.db import connection
@@ -14,6 +15,8 @@ from apps.webhooks.outbox import deliveries_claim
 from apps.webhooks.retention import events_purge
 
 # So many sweeps may be waiting for slow endpoints at once; each ends within half a minute.
+logger = logging.getLogger(__name__)
+
 _THREAD = "webhooks.deliveries"
 _ROOM = threading.BoundedSemaphore(32)
 
@@ -46,6 +49,8 @@ def threads() -> list[threading.Thread]:
 def _carried(rows: list[Delivery]) -> None:
     try:
         deliveries_carry(rows)
+    except Exception:  # the edge of a thread; what it held comes again when its leases end
+        logger.exception("Sending events failed")
     finally:
         connection.close()
         _ROOM.release()

@@ -79,6 +79,7 @@ def test_the_document_has_the_shape_that_the_gateway_reads(config: TwilioConfig)
     document = config.current.document
     assert document.keys() == {
         *("name", "metadata", "llm", "tts", "stt", "turns", "greeting", "lines"),
+        "recording",
         *("variables", "transfers", "webhook_tools", "max_duration"),
     }
     assert document["llm"].keys() == {"provider", "model", "prompt", "messages", "tools", "options"}

@@ -120,6 +120,8 @@ def test_bodies_and_answers_have_examples_that_fit(operation: Operation) -> None
     for _, content in operation.answers("2"):
         described += content.values()
     for one in described:
+        if one["schema"].get("format") == "binary":
+            continue  # sound has no example in JSON
         assert examples(one)
         validator = Draft202012Validator({**one["schema"], "components": document()["components"]})
         for example in examples(one):

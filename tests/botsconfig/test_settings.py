@@ -36,7 +36,7 @@ def _read() -> set[str]:
 
 def test_every_name_stands_in_the_example() -> None:
     example = (ROOT / ".env.example").read_text()
-    assert set(re.findall(r"^([A-Z_]+)=", example, re.MULTILINE)) == _read()
+    assert set(re.findall(r"^([A-Z0-9_]+)=", example, re.MULTILINE)) == _read()
 
 
 def test_the_stream_url_is_the_wss_twin() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 import uuid
 from datetime import timedelta
 from typing import Any
@@ -211,3 +212,15 @@ def test_a_token_is_no_longer_than_a_parameter_may_be() -> None:
     assert len(text) < 400
     assert token_read(text[:-1] + ("A" if text[-1] != "A" else "B")) is None
     assert token_read("") is None
+
+
+@pytest.mark.parametrize(
+    ("call_sid", "lasts"), [(SID, timedelta(minutes=10)), ("", timedelta(hours=25))]
+)
+def test_a_token_ages(call_sid: str, lasts: timedelta, monkeypatch: pytest.MonkeyPatch) -> None:
+    text = token_make(StreamToken(uuid.uuid4(), uuid.uuid4(), 1, call_sid=call_sid))
+    made = time.time()
+    monkeypatch.setattr("django.core.signing.time.time", lambda: made + lasts.total_seconds() - 2)
+    assert token_read(text) is not None
+    monkeypatch.setattr("django.core.signing.time.time", lambda: made + lasts.total_seconds() + 2)
+    assert token_read(text) is None

@@ -53,7 +53,18 @@ RULES = {
     # A tool's parameters are a JSON Schema, which the document does not go into.
     (r"config\.llm\.tools\.\d+\.parameters\.type", r"Arguments are an object\."),
     (r"config\.llm\.tools", r"transfer_call is built in .*"),
-    (r"metadata", r"More than \d+ bytes of JSON\."),
+    (r"metadata|variables", r"More than \d+ bytes of JSON\."),
+    # Numbering plans of the world, and SIP addresses.
+    (r"to|from", r"(Write it as|No country has|Too short or|No such number|No SIP|Numbers of) .*"),
+    (r"config_id", r"No bot of this account; .*"),
+    (r"connection_id", r"No connection of this account\. .*"),
+    (r"variables\..*", r"The bot has no such variable\. .*"),
+    (r"variables\..*", r"Not of the type \w+\."),
+    (r"variables\..*", r"This parameter is ours\."),
+    (r"send_digits", r"Twilio detects no machine where digits are sent: .*"),
+    (r"schedule_at", r"In the future, and no more than \d+ days ahead\."),
+    # A leap second, say: it stands in RFC 3339, but Python knows none.
+    (r"started_(after|before)", r"ISO 8601 with an offset, .*"),
     (r"config\.variables\..*\.default", r"Not of the type \w+\."),
     # Where events may be sent is more than a pattern says; so is what signs them.
     (r"url", r"A whole https URL, .*"),

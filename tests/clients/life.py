@@ -9,17 +9,15 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any
 from uuid import UUID
 
 import httpx
-from answers import typed
+from answers import Coverage, typed
 from botsconfig_client import AuthenticatedClient
 from botsconfig_client.api.api_keys import (
     api_key_create,
@@ -29,7 +27,7 @@ from botsconfig_client.api.api_keys import (
     api_key_rotate,
 )
 from botsconfig_client.api.audit_log import audit_log_list
-from botsconfig_client.api.calls import calls_get, calls_list
+from botsconfig_client.api.calls import calls_dial, calls_get, calls_hang_up, calls_list
 from botsconfig_client.api.credentials import (
     credential_delete,
     credential_get,
@@ -62,10 +60,25 @@ from botsconfig_client.api.versions import (
     twilio_config_version_publish,
     twilio_config_version_restore,
 )
+from botsconfig_client.api.webhooks import (
+    webhook_create,
+    webhook_delete,
+    webhook_delivery_get,
+    webhook_delivery_list,
+    webhook_delivery_replay,
+    webhook_get,
+    webhook_kind_list,
+    webhook_list,
+    webhook_ping,
+    webhook_replay,
+    webhook_rotate_secret,
+    webhook_update,
+)
 from botsconfig_client.models import (
     ApiKey,
     ApiKeyBodyRequest,
     BotProfileEnum,
+    Call,
     CallDetail,
     ConfigRequest,
     ConfigRequestVariables,
@@ -80,22 +93,38 @@ from botsconfig_client.models import (
     DailyBotsList,
     DailyBotsOptionRequest,
     DailyBotsServicesRequest,
+    Delivery,
+    DeliveryDetail,
+    DialRequest,
+    Endpoint,
+    EndpointBodyRequest,
     Error,
+    EventKindEnum,
+    Kinds,
     LlmRequest,
     NewApiKey,
+    NewEndpoint,
     PaginatedApiKeyList,
     PaginatedAuditEntryList,
     PaginatedCallList,
+    PaginatedDeliveryList,
+    PaginatedEndpointList,
     PaginatedTwilioConfigList,
     PaginatedVersionList,
     PatchedConfigRequest,
+    PatchedEndpointChangesRequest,
     PatchedTurnsRequest,
     PatchedTwilioConfigBodyRequest,
+    Ping,
     Providers,
     Rendered,
+    Replayed,
+    ReplayedStatusEnum,
+    ReplayRequest,
     RotateRequest,
     RotationRequest,
     ScopesEnum,
+    SecretRotationRequest,
     ToolRequest,
     ToolTrialOutcome,
     ToolTrialRequest,
@@ -107,6 +136,7 @@ from botsconfig_client.models import (
     VariableRequest,
     Verdict,
     VersionDetail,
+    WebhookDeliveryListKind,
     WebhookToolRequest,
 )
 from botsconfig_client.types import UNSET, Unset
@@ -115,7 +145,11 @@ from phones import account, phones
 Client = AuthenticatedClient
 
 # Operations that no client can bring to succeed here, each with the reason.
-NOT_CALLED: dict[str, str] = {}
+NOT_CALLED: dict[str, str] = {
+    "calls_dial": "Its Twilio, the simulator, cannot call this server back.",
+    "calls_recording_get": "The call that the server has had was not recorded.",
+    "calls_recording_delete": "The same.",
+}
 
 
 def configs(client: Client) -> None:
@@ -350,6 +384,51 @@ def calls(client: Client) -> None:
     page = typed(calls_list.sync_detailed(client=client), 200, PaginatedCallList)
     call = typed(calls_get.sync_detailed(page.results[0].id, client=client), 200, CallDetail)
     assert call.turns[0].text_heard == "Hello."
+    assert call.error is None
+    ended = calls_hang_up.sync_detailed(call.id, client=client)
+    assert typed(ended, 200, Call).status == call.status
+
+    wish = DialRequest(config_id=call.config_id, to="+14158675309", from_="+14155550100")
+    refused = calls_dial.sync_detailed(client=client, body=wish)
+    assert "connection" in typed(refused, 409, Error).info
+    wish.to = "030123456"
+    wrong = calls_dial.sync_detailed(client=client, body=wish)
+    assert "+4930123456" in typed(wrong, 400, Error).fields["to"][0]
+
+
+def webhooks(client: Client) -> None:
+    """An endpoint that nobody answers at: its secret, a ping, the log of it, and replays."""
+    whole = EndpointBodyRequest(url="https://hooks.invalid/in", kinds=[EventKindEnum.CALL_ENDED])
+    new = typed(webhook_create.sync_detailed(client=client, body=whole), 201, NewEndpoint)
+    page = typed(webhook_list.sync_detailed(client=client), 200, PaginatedEndpointList)
+    assert new.id in [found.id for found in page.results]
+    more = PatchedEndpointChangesRequest(kinds=[], description="CRM")
+    changed = typed(webhook_update.sync_detailed(new.id, client=client, body=more), 200, Endpoint)
+    assert (changed.url, changed.kinds, changed.description) == (whole.url, [], "CRM")
+    grace = SecretRotationRequest(grace_seconds=60)
+    rotated = webhook_rotate_secret.sync_detailed(new.id, client=client, body=grace)
+    assert typed(rotated, 200, NewEndpoint).secret != new.secret
+    read = typed(webhook_get.sync_detailed(new.id, client=client), 200, Endpoint)
+    assert read.previous_secret_until
+
+    pinged = typed(webhook_ping.sync_detailed(new.id, client=client), 200, Ping)
+    assert (pinged.ok, pinged.attempt.status) == (False, None)
+    log = webhook_delivery_list.sync_detailed(
+        new.id, client=client, kind=WebhookDeliveryListKind.PING
+    )
+    (sent,) = typed(log, 200, PaginatedDeliveryList).results
+    one = webhook_delivery_get.sync_detailed(new.id, sent.id, client=client)
+    assert typed(one, 200, DeliveryDetail).payload.type_ == EventKindEnum.PING
+    again = webhook_delivery_replay.sync_detailed(new.id, sent.id, client=client)
+    assert typed(again, 202, Delivery).next_attempt_at
+    since = ReplayRequest(since=new.created_at, status=ReplayedStatusEnum.ALL)
+    replayed = webhook_replay.sync_detailed(new.id, client=client, body=since)
+    assert typed(replayed, 202, Replayed).next_since is None
+    assert typed(webhook_kind_list.sync_detailed(client=client), 200, Kinds).results
+    assert webhook_delete.sync_detailed(new.id, client=client).status_code == 204
+    inside = EndpointBodyRequest(url="https://10.0.0.1/in")
+    refused = typed(webhook_create.sync_detailed(client=client, body=inside), 400, Error)
+    assert "PRIVATE_ADDRESSES" in refused.fields["url"][0]
 
 
 def providers(client: Client) -> None:
@@ -360,7 +439,7 @@ def providers(client: Client) -> None:
 
 STEPS: tuple[Callable[[Client], None], ...] = (
     *(configs, refusals, versions, rendered, tools, once, pages),
-    *(keys, credentials, daily_bots, calls, providers),
+    *(keys, credentials, daily_bots, calls, webhooks, providers),
     *(account, phones),
 )
 
@@ -395,37 +474,9 @@ def stranger(key: str) -> Client:
     return AuthenticatedClient(base_url=os.environ["API_URL"], token=key)
 
 
-class Coverage:
-    """Which operations of the document have succeeded."""
-
-    def __init__(self, document: dict[str, Any]) -> None:
-        self._routes = [
-            (method, re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), operation["operationId"])
-            for path, methods in document["paths"].items()
-            for method, operation in methods.items()
-        ]
-        self._missing = {name for _, _, name in self._routes}
-
-    def note(self, answer: httpx.Response) -> None:
-        if answer.is_success:
-            asked = answer.request
-            self._missing -= {
-                name
-                for method, path, name in self._routes
-                if method == asked.method.lower() and path.fullmatch(asked.url.path)
-            }
-
-    def complaints(self) -> list[str]:
-        missing = sorted(self._missing - NOT_CALLED.keys())
-        needless = sorted(NOT_CALLED.keys() - self._missing)
-        return [
-            *(f"No step brings {name} to succeed." for name in missing),
-            *(f"NOT_CALLED excuses {name} for nothing." for name in needless),
-        ]
-
-
 def main() -> int:
-    coverage = Coverage(json.loads(Path(os.environ["SCHEMA"]).read_text()))
+    document = json.loads(Path(os.environ["SCHEMA"]).read_text())
+    coverage = Coverage(document, NOT_CALLED)
     client = AuthenticatedClient(
         base_url=os.environ["API_URL"],
         token=os.environ["API_KEY"],

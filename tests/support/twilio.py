@@ -85,15 +85,24 @@ class TwilioStandIn:
     def __init__(self, transport: httpx.AsyncBaseTransport | None = None) -> None:
         self.mailbox = transport if isinstance(transport, Mailbox) else None
         self.stand_in = StandIn(transport=transport)
-        self.world: World = self.stand_in.world
-        self.drills: Drills = self.stand_in.drills
-        self.callbacks: StatusCallbacks = self.stand_in.callbacks
         self.account: Account = self.world.account_add()
         self.key = self.world.key_add(self.account)
         self.url = ""
         self._loop = asyncio.get_running_loop()
         self._thread = threading.get_ident()
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def world(self) -> World:
+        return self.stand_in.world
+
+    @property
+    def drills(self) -> Drills:
+        return self.stand_in.drills
+
+    @property
+    def callbacks(self) -> StatusCallbacks:
+        return self.stand_in.callbacks
 
     @property
     def sid(self) -> str:

@@ -17,7 +17,7 @@ from apps.webhooks.delivering import deliveries_send
 from apps.webhooks.models import Delivery, DeliveryAttempt, Endpoint, Event
 from apps.webhooks.outbox import LEASE, PER_ENDPOINT, SCHEDULE_S, TRIES, deliveries_claim
 from apps.webhooks.retention import events_purge
-from apps.webhooks.sending import Outcome
+from apps.webhooks.sending import DEADLINE_S, Outcome
 from apps.webhooks.services import event_publish
 from tests.support.receiver import Receiver, Serving, cuts, floods, hangs, says
 from tests.webhooks.conftest import Subscribe
@@ -197,6 +197,7 @@ def test_of_an_endless_answer_little_is_read(
     deliveries_send(now=NOW)
     assert one().status == "delivered"
     assert attempt(one()).answer == "x" * 500
+    assert (attempt(one()).duration_ms or 0) < DEADLINE_S * 1_000
 
 
 def test_nobody_at_home_is_an_error_like_others(account: Account, subscribe: Subscribe) -> None:
@@ -365,6 +366,17 @@ def test_a_long_queue_crowds_nobody_out(account: Account, subscribe: Subscribe) 
     publish(account, kind="config.published")
     claimed = deliveries_claim(now=NOW, limit=PER_ENDPOINT + 1)
     assert [row.endpoint_id for row in claimed].count(other.id) == 1
+
+
+def test_who_has_all_its_requests_under_way_takes_nobodys_place(
+    account: Account, subscribe: Subscribe
+) -> None:
+    subscribe(kinds=["call.ended"])
+    publish(account, 20)
+    deliveries_claim(now=NOW, limit=PER_ENDPOINT)
+    other = subscribe(kinds=["config.published"])
+    publish(account, kind="config.published")
+    assert [row.endpoint_id for row in deliveries_claim(now=NOW, limit=1)] == [other.id]
 
 
 # --- workers that die ---------------------------------------------------------------------------

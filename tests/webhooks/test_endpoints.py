@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from django.utils import timezone
+from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from apps.accounts.audit import Actor
@@ -194,6 +195,22 @@ def test_a_rotation_keeps_the_old_secret_for_its_grace(api: APIClient) -> None:
     assert api.post(path, {"grace_seconds": -1}).status_code == 400
 
 
+def test_an_endpoint_whose_secret_cannot_be_read_can_be_mended(
+    api: APIClient, settings: Settings
+) -> None:
+    endpoint = made(api)
+    keys = settings.ENCRYPTION_KEYS
+    settings.ENCRYPTION_KEYS = ["bG9zdC1sb3N0LWxvc3QtbG9zdC1sb3N0LWxvc3QtbG8="]
+    path = f"/webhooks/{endpoint['id']}"
+    assert api.patch(path, {"description": "CRM"}).status_code == 200
+    assert api.post(f"{path}/ping").json()["attempt"]["error"] == "secret"
+    rotated = api.post(f"{path}/rotate-secret", {"grace_seconds": 60}).json()
+    assert rotated["previous_secret_until"] is None
+    assert Endpoint.objects.get().secret == rotated["secret"]
+    settings.ENCRYPTION_KEYS = keys
+    assert api.delete(path).status_code == 204
+
+
 # --- pings --------------------------------------------------------------------------------------
 
 
@@ -334,6 +351,9 @@ def test_a_new_endpoint_can_have_what_happened_before_it(
     api.post(f"/webhooks/{endpoint['id']}/ping")
     body = {"since": "2026-01-01T00:00:00Z", "status": "all"}
     assert api.post(f"/webhooks/{endpoint['id']}/replay", body).json()["count"] == 1
+    everything = made(api)
+    api.post(f"/webhooks/{everything['id']}/ping")
+    assert api.post(f"/webhooks/{everything['id']}/replay", body).json()["count"] == 2
     mine = Delivery.objects.filter(endpoint=endpoint["id"], status="pending")
     assert [row.event.account for row in mine] == [account]
 

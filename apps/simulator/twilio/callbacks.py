@@ -106,7 +106,7 @@ class StatusCallbacks:
         self._spoils.append(Spoil(event, "dropped", times))
 
     def swapped(self, event: str = "ringing", times: int = 1) -> None:
-        """Deliver that callback after the one that follows it."""
+        """Deliver that callback after the one that follows it; if none does, never."""
         self._spoils.append(Spoil(event, "swapped", times))
 
     def spoil(self, spoil: Spoil) -> None:

@@ -75,10 +75,15 @@ class PhoneNetwork:
     # --- what people do -------------------------------------------------------------------------
 
     def dial_in(self, to: str, from_: str, person: Person | None = None) -> Call:
-        """Have somebody call one of our numbers. Raises LookupError if it is nobody's."""
+        """Have somebody call one of our numbers.
+
+        Raises LookupError if it is nobody's, or a trunk's: no document is asked for then.
+        """
         number = self.world.number_of(to)
         if number is None:
             raise LookupError(f"{to} is nobody's number")
+        if number.settings.get("TrunkSid"):
+            raise LookupError(f"{to} leads to a trunk")
         when = self.world.now()
         settings = self._voice(number)
         asked = [(name, settings[name]) for name in _CALLBACK if settings.get(name)]

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Literal
 
-from apps.simulator.script import Act, HangUp, Press, Scene, Script, Step
+from apps.simulator.script import Act, HangUp, Scene, Script, Step
 
 Temper = Literal["answers", "machine", "fax", "busy", "silent", "rejects", "unreachable", "fails"]
 
@@ -69,10 +69,6 @@ class LiveScript(Script):
         if any(isinstance(one, HangUp) for one in orders):
             return orders
         return [*orders, *super().advance(now)]
-
-
-def pressing(digits: str) -> Press:
-    return Press(digits)
 
 
 @dataclass(slots=True)

@@ -16,7 +16,11 @@ type PageQuery = { name: string; page_size: number; cursor?: string };
 type Document = { paths: Record<string, Record<string, { operationId: string }>> };
 
 // Operations that no client can bring to succeed here, each with the reason.
-const NOT_CALLED: Record<string, string> = {};
+const NOT_CALLED: Record<string, string> = {
+  calls_dial: "Its Twilio, the simulator, cannot call this server back.",
+  calls_recording_get: "The call that the server has had was not recorded.",
+  calls_recording_delete: "The same.",
+};
 
 const body = (name: string, voice = "heart", prompt = "You are the front desk."): Body => ({
   name,
@@ -253,6 +257,40 @@ async function credentials(api: Api): Promise<void> {
   assert.equal(refused(gone, 404).error, "not-found-error");
 }
 
+// An endpoint that nobody answers at: its secret, a ping, the log of it, and replays.
+async function webhooks(api: Api): Promise<void> {
+  const url = "https://hooks.invalid/in";
+  const made = await api.POST("/webhooks", { body: { url, kinds: ["call.ended"] } });
+  const hook = answered(made, 201);
+  const one = { params: { path: { id: hook.id } } };
+  const page = answered(await api.GET("/webhooks"), 200);
+  assert.ok(page.results.some(({ id }) => id === hook.id));
+  const more = { kinds: [], description: "CRM" };
+  const changed = answered(await api.PATCH("/webhooks/{id}", { ...one, body: more }), 200);
+  assert.deepEqual([changed.url, changed.kinds, changed.description], [url, [], "CRM"]);
+  const grace = { ...one, body: { grace_seconds: 60 } };
+  const rotated = answered(await api.POST("/webhooks/{id}/rotate-secret", grace), 200);
+  assert.notEqual(rotated.secret, hook.secret);
+  assert.ok(answered(await api.GET("/webhooks/{id}", one), 200).previous_secret_until);
+
+  const pinged = answered(await api.POST("/webhooks/{id}/ping", one), 200);
+  assert.deepEqual([pinged.ok, pinged.attempt.status], [false, null]);
+  const pings = { params: { ...one.params, query: { kind: "ping" as const } } };
+  const log = answered(await api.GET("/webhooks/{id}/deliveries", pings), 200);
+  const sent = { params: { path: { id: hook.id, delivery_id: pinged.delivery_id } } };
+  assert.deepEqual(log.results.map(({ id }) => id), [pinged.delivery_id]);
+  const path = "/webhooks/{id}/deliveries/{delivery_id}";
+  assert.equal(answered(await api.GET(path, sent), 200).payload.type, "ping");
+  assert.ok(answered(await api.POST(`${path}/replay`, sent), 202).next_attempt_at);
+  const since = { ...one, body: { since: hook.created_at, status: "all" as const } };
+  const replayed = answered(await api.POST("/webhooks/{id}/replay", since), 202);
+  assert.equal(replayed.next_since, null);
+  assert.ok(answered(await api.GET("/webhooks/kinds"), 200).results.length);
+  assert.equal((await api.DELETE("/webhooks/{id}", one)).response.status, 204);
+  const inside = await api.POST("/webhooks", { body: { url: "https://10.0.0.1/in" } });
+  assert.match(refused(inside, 400).fields["url"]?.[0] ?? "", /PRIVATE_ADDRESSES/);
+}
+
 // The same bots in Daily Bots' form, with its own error.
 async function dailyBots(api: Api): Promise<void> {
   const create = (whole: TheirBody) => api.POST("/v1/twilio-config", { body: whole });
@@ -279,6 +317,14 @@ async function calls(api: Api): Promise<void> {
   const id = page.results[0]?.id ?? "";
   const call = answered(await api.GET("/calls/{id}", { params: { path: { id } } }), 200);
   assert.equal(call.turns[0]?.text_heard, "Hello.");
+  assert.equal(call.error, null);
+  const ended = await api.POST("/calls/{id}/hangup", { params: { path: { id } } });
+  assert.equal(answered(ended, 200).status, call.status);
+
+  const body = { config_id: call.config_id, to: "+14158675309", from: "+14155550100" };
+  assert.match(refused(await api.POST("/calls", { body }), 409).info, /connection/);
+  const wrong = refused(await api.POST("/calls", { body: { ...body, to: "030123456" } }), 400);
+  assert.match(wrong.fields["to"]?.[0] ?? "", /\+4930123456/);
 }
 
 // The catalogue.
@@ -337,7 +383,7 @@ async function phones(api: Api): Promise<void> {
 
 const STEPS = [
   ...[configs, refusals, versions, rendered, tools, once, pages],
-  ...[keys, credentials, dailyBots, calls, providers],
+  ...[keys, credentials, dailyBots, calls, webhooks, providers],
   ...[account, phones],
 ];
 

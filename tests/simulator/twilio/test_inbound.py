@@ -159,3 +159,11 @@ async def test_a_number_that_is_nobodys_cannot_be_called() -> None:
     async with phones() as net:
         with pytest.raises(LookupError):
             net.twilio.dial_in("+12025550199", THEIRS)
+
+
+async def test_a_trunks_number_asks_for_no_document() -> None:
+    async with phones() as net:
+        number = next(iter(net.twilio.world.numbers.values()))
+        number.settings["TrunkSid"] = "TK" + "1" * 32
+        with pytest.raises(LookupError, match="trunk"):
+            net.twilio.dial_in(OURS, THEIRS)

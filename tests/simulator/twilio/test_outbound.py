@@ -92,12 +92,17 @@ async def test_rest_ends_a_call_in_any_state() -> None:
 async def test_one_call_a_second_leaves_the_queue() -> None:
     async with phones(speed=1) as net:
         net.twilio.account.limits.calls_per_s = 0.1
-        asked = {"To": THEIRS, "From": OURS, "Twiml": "<Response/>"}
+        net.twilio.network.habits.setup_s = 0
+        net.twilio.people[THEIRS] = Person(after_s=0)
+        asked = {"To": THEIRS, "From": OURS, "Twiml": "<Response/>", **ALL}
         waits = [int((await net.post("/Calls", **asked)).json()["queue_time"]) for _ in range(3)]
 
         assert waits[0] == 0
         assert 0 < waits[1] <= 10_000 < waits[2] <= 20_000
-        assert {call.status for call in net.twilio.calls[1:]} == {"queued"}
+        first, *others = net.twilio.calls
+        await net.over(first)
+        assert {call.status for call in others} == {"queued"}
+        assert {one["CallSid"] for one in net.told()} == {first.sid}
 
 
 async def test_keys_are_pressed_when_somebody_answers() -> None:

@@ -1,0 +1,1 @@
+"""Tests of recordings: the spool, the storage, and what is given out."""

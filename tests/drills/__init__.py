@@ -1,0 +1,1 @@
+"""Drills: real processes on real PostgreSQL and Redis, which are then killed."""
