@@ -20,9 +20,6 @@ from apps.calls.serializers import CallSerializer
 from apps.calls.viewsets import CallErrors
 from apps.core.errors import Conflict
 
-RETRY_AFTER_S = 1
-
-
 _ERRORS: Mapping[type[Exception], Callable[[Any], Exception]] = {
     NoConnection: lambda exc: Conflict(
         "Twilio has to do this, and nothing is stored that it could be asked by: add a connection "
