@@ -236,6 +236,8 @@ def test_a_gateway_that_is_not_reached_can_be_asked_again(api: APIClient) -> Non
     answer = hang_up(api)
     assert answer.status_code == 503
     assert answer["Retry-After"] == "1"
+    # Should it end by itself now, it was not us who ended it.
+    assert "hang_up" not in the_call().asked
     holder = Holder({"ok": True})
     deaf = control.listen(GATEWAY, holder)
     try:
