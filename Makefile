@@ -29,7 +29,7 @@ install: .venv/.run $(BIN)/botsconfig ## the environment of `make run`
 install-dev: .venv/.dev $(BIN)/botsconfig ## the environment of `make test`
 install-clients: .venv/clients/.done ## the environment of .ci/clients
 
-extra-%: install ## a vendor's SDK or a local model: extra-aws, extra-google, extra-gguf
+extra-%: install ## a vendor's SDK or a local model: extra-aws, extra-google, extra-gguf, extra-s3
 	@$(UV) pip install --quiet --python $(BIN)/python -c requirements-dev.lock -r pyproject.toml --extra $*
 
 .env:
@@ -64,7 +64,7 @@ $(BIN)/botsconfig: Makefile $(UV)
 LOCK := $(UV) pip compile --quiet --universal --generate-hashes --no-header --no-annotate --python-version 3.11
 lock: $(UV) ## resolve the dependencies anew (UPGRADE=1 takes the newest)
 	@$(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra local --extra openai --extra anthropic -o requirements.lock
-	@$(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra local --extra openai --extra anthropic --extra aws --extra google --group dev -c requirements.lock -o requirements-dev.lock
+	@$(LOCK) $(if $(UPGRADE),--upgrade) pyproject.toml --extra local --extra openai --extra anthropic --extra aws --extra google --extra s3 --group dev -c requirements.lock -o requirements-dev.lock
 	@$(LOCK) $(if $(UPGRADE),--upgrade) --group clients -c requirements-dev.lock -o requirements-clients.lock
 	@grep -E '^uv==' requirements-dev.lock | sed 's/ .*//' > .venv/uv.in
 	@$(LOCK) .venv/uv.in -o requirements-uv.lock

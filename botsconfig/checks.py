@@ -183,6 +183,25 @@ def prices_are_prices(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]
     ]
 
 
+@register()
+def recordings_have_a_place(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    if settings.RECORDINGS_STORAGE not in ("files", "s3"):
+        hint = "files or s3; see docs/recording.md."
+        return [Error("RECORDINGS_STORAGE is no storage.", hint=hint, id="botsconfig.E011")]
+    if settings.RECORDINGS_STORAGE == "files":
+        return []
+    lacking = [] if settings.RECORDINGS_S3_BUCKET else ["RECORDINGS_S3_BUCKET is missing."]
+    lacking += [
+        f"The package {package} is missing: recordings cannot go to S3."
+        for package in ("storages", "boto3")
+        if find_spec(package) is None
+    ]
+    return [
+        Error(text, hint="make extra-s3; see docs/recording.md.", id="botsconfig.E012")
+        for text in lacking
+    ]
+
+
 @register(Tags.security, deploy=True)
 def test_providers_are_off(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     if not settings.ENABLE_TEST_PROVIDERS:

@@ -378,7 +378,8 @@ LOGGING = {
         "django": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
         # These tell URLs with their queries, headers and payloads, some of them at INFO.
         **{name: {"level": "WARNING"} for name in ("httpx", "httpcore", "websockets")},
-        # It tells of each run of each sweep, two lines a second.
-        "apscheduler": {"level": "WARNING"},
+        # It tells of each run of each sweep, and warns of those longer than their interval, which
+        # the metrics show.
+        "apscheduler": {"level": "ERROR"},
     },
 }

@@ -45,6 +45,16 @@ BODY: dict[str, Any] = {
 
 
 @pytest.fixture(scope="session")
+def django_db_modify_db_settings(
+    django_db_modify_db_settings: None, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    """SQLite in a file, as it is used: in memory, who writes second fails and does not wait."""
+    if database.vendor == "sqlite":
+        name = str(tmp_path_factory.mktemp("database") / "tests.sqlite3")
+        database.settings_dict["TEST"]["NAME"] = name
+
+
+@pytest.fixture(scope="session")
 def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
     """SQLite empties tables row by row after a test that commits, which the audit log forbids."""
     with django_db_blocker.unblock():

@@ -6,7 +6,8 @@ An operation that reads or changes something must have a maker here of a strange
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+import uuid
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 
 import pytest
@@ -23,8 +24,10 @@ from apps.accounts.services import api_key_create
 from apps.bots.document import draft_read
 from apps.bots.models import TwilioConfig
 from apps.bots.services import Write, config_create, config_patch
+from apps.calls import control
 from apps.calls.models import PhoneNumber, Recording
 from apps.calls.recordings.files import recordings_storage
+from apps.simulator.twilio.state import Call, Times
 from apps.webhooks.endpoints import endpoint_create
 from apps.webhooks.models import Delivery, Endpoint
 from apps.webhooks.services import event_publish
@@ -33,6 +36,7 @@ from tests.conftest import ApiFor
 from tests.support.openapi import Operation, examples, operations
 from tests.support.twilio import TwilioStandIn
 
+GATEWAY = uuid.UUID(int=77)
 # The stranger's account at Twilio's stand-in.
 TWILIO_SID = "AC" + "9" * 32
 TWILIO_TOKEN = "strangers-token"
@@ -65,6 +69,13 @@ def a_recording(account: Account) -> Thing:
     Recording.objects.create(
         call=call, status="ready", started_at=NOW, path=path, bytes=9, duration_s=0.0, parts=1
     )
+    return Thing({"id": str(call.id)})
+
+
+def a_call_that_is_on(account: Account) -> Thing:
+    _connection(account)
+    values = {"status": "in-progress", "gateway": GATEWAY, "twilio_account_sid": TWILIO_SID}
+    call = make_call(_config(account), sid="CAstranger", **values)
     return Thing({"id": str(call.id)})
 
 
@@ -167,6 +178,8 @@ MAKERS: dict[str, Callable[[Account], Thing]] = {
     "/calls/{id}": a_call,
     "/calls/{id}/recording": a_recording,
     "/calls/{id}/hangup": a_call_to_come,
+    "/calls/{id}/say": a_call_that_is_on,
+    "/calls/{id}/dtmf": a_call_that_is_on,
     "/api-keys": a_key,
     "/api-keys/{id}": a_key,
     "/api-keys/{id}/rotate": a_key,
@@ -196,7 +209,7 @@ OF_EVERYBODY = {"/providers", "/webhooks/kinds"}
 # What another account may do under a name that both may use, and its answer.
 OUR_OWN: dict[tuple[str, str], int] = {("put", "/credentials/{provider}"): 200}
 
-OF_TWILIO = ("/twilio-connections", "/phone-numbers")
+OF_TWILIO = ("/twilio-connections", "/phone-numbers", "/calls/{id}/dtmf")
 
 LISTS = [
     operation
@@ -220,6 +233,18 @@ def _twilio_is_there(request: pytest.FixtureRequest, settings: Settings) -> None
         number = twilio.world.number_add(theirs, "+12025550199")
         number.sid = NUMBER_SID
         twilio.world.numbers = {NUMBER_SID: number}
+        times = Times(timezone.now(), timezone.now())
+        ends = ("+12025550143", "+12025550199", "inbound")
+        call = Call("CAstranger", TWILIO_SID, *ends, times, history=["in-progress"])
+        twilio.world.calls["CAstranger"] = call
+
+
+@pytest.fixture(autouse=True)
+def _a_gateway_is_there() -> Iterator[None]:
+    """One that does all that it is asked."""
+    deaf = control.listen(GATEWAY, lambda order, done: done.set_result({"ok": True}))
+    yield
+    deaf()
 
 
 @pytest.mark.parametrize("operation", LISTS, ids=str)

@@ -62,6 +62,8 @@ def status_apply(call: Call, callback: TwilioCallback) -> None:
         call.answered_at = at
     if progress.answered_by and not call.answered_by:
         call.answered_by = progress.answered_by
+        if not progress.is_final:
+            verdict_given(call)
     if _is_news(call, progress, callback.sequence):
         call.twilio_status = progress.status
         call.sequence = callback.sequence if callback.sequence is not None else call.sequence

@@ -12,6 +12,9 @@ from apps.bots.serializers import METADATA_BYTES, ValueField
 from apps.calls.e164 import EXAMPLE, LONGEST, NumberRefused, callee_read, caller_read
 from apps.calls.wishes import (
     ASYNC,
+    GO_ON,
+    HANG_UP,
+    LEAVE_MESSAGE,
     LIMIT_LONGEST_S,
     LIMIT_SHORTEST_S,
     OFF,
@@ -32,6 +35,7 @@ RING_SHORTEST_S = 5
 VARIABLES_BYTES = 16_384
 # Twilio's own bounds, and its default.
 DETECTION_SHORTEST_S, DETECTION_LONGEST_S, DETECTION_DEFAULT_S = 3, 59, 30
+MESSAGE_CHARACTERS = 1_000
 DIGITS = r"[0-9A-D#*wW]{1,32}"
 
 
@@ -81,6 +85,25 @@ class MachineDetectionSerializer(StrictSerializer):
         max_value=DETECTION_LONGEST_S,
         help_text="Seconds after which the verdict is unknown.",
     )
+    on_machine = serializers.ChoiceField(
+        choices=(HANG_UP, GO_ON, LEAVE_MESSAGE),
+        default=HANG_UP,
+        help_text="What becomes of the call when a machine or a fax has answered.",
+    )
+    message = TextField(
+        default="",
+        allow_blank=True,
+        max_length=MESSAGE_CHARACTERS,
+        help_text="For leave_message: what the bot says before it hangs up.",
+    )
+
+    def validate(self, attrs: dict[str, Any]) -> dict[str, Any]:
+        if attrs["on_machine"] == LEAVE_MESSAGE and not attrs["message"].strip():
+            raise serializers.ValidationError({"message": ["Say what message is left."]})
+        if attrs["on_machine"] == LEAVE_MESSAGE and not attrs["message_end"]:
+            why = "Needed for leave_message: before the beep nobody records it."
+            raise serializers.ValidationError({"message_end": [why]})
+        return attrs
 
 
 class DialSerializer(StrictSerializer):
@@ -117,10 +140,11 @@ class DialSerializer(StrictSerializer):
         help_text="Seconds after which Twilio ends the call; by default the bot's, and a minute.",
     )
     send_digits = PatternField(
-        rf"({DIGITS})?",
+        DIGITS,
         expected="Up to 32 of 0-9, A-D, #, *, and w or W for half a second or a whole one.",
-        default="",
-        allow_blank=True,
+        required=False,
+        allow_null=True,
+        default=None,
         help_text="Keys to press when somebody has answered, such as an extension: ww12#.",
     )
     record = FlagField(

@@ -12,6 +12,8 @@ from apps.calls.models import Call, Turn
 from apps.webhooks.services import event_publish
 
 ENDED = ("status", "end_reason", "ended_at", "reap_at")
+# Why a call ended that we had Twilio end: its stream and its callback say what they saw of it.
+HUNG_UP = "hung_up"
 
 
 def call_close(call: Call, *, status: str, reason: str, at: datetime) -> bool:
@@ -23,7 +25,8 @@ def call_close(call: Call, *, status: str, reason: str, at: datetime) -> bool:
     if call.is_over:
         return False
     call.status = status
-    call.end_reason = reason
+    ended_by_us = status == Call.Status.COMPLETED and "hang_up" in call.asked
+    call.end_reason = HUNG_UP if ended_by_us else reason
     call.ended_at = max(at, call.started_at)
     call.reap_at = None
     call.save(update_fields=ENDED)

@@ -33,7 +33,9 @@ class CallBegan:
 
 
 # The stream ended without either side having ended the call: the caller may come back.
-BROKEN = frozenset({"connection_lost", "shutdown", "line_stuck", "internal_error"})
+BROKEN = frozenset({"connection_lost", "shutdown", "line_stuck", "internal_error", "paused"})
+# The stream ended on purpose, for a moment: something else is played to the caller.
+PAUSED = "paused"
 # The stream ended because the caller was put through to somebody else.
 TRANSFERRED = "transferred"
 

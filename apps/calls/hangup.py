@@ -13,6 +13,7 @@ from django.utils import timezone
 from apps.accounts.audit import Actor, Target, audit_record
 from apps.accounts.models import Account, TwilioConnection
 from apps.accounts.twilio import ask
+from apps.calls import control
 from apps.calls.endings import call_close
 from apps.calls.lines import Clock
 from apps.calls.lookups import call_take, connection_of
@@ -28,7 +29,7 @@ WANTED, SAID = "wanted", "said"
 
 
 class NothingToHangUpWith(Exception):
-    """The call runs at a Twilio account that we have no connection to."""
+    """The call runs at a Twilio account that we have no connection to, and no gateway has it."""
 
 
 def call_hang_up(
@@ -39,14 +40,33 @@ def call_hang_up(
     A call whose CallSid is not known yet is ended as soon as it is. Takes up to 20 s. Raises
     Call.DoesNotExist, NothingToHangUpWith, or TwilioError.
     """
+    try:
+        row = _ask(account, call_id, actor, clock)
+    except NothingToHangUpWith:
+        row = Call.objects.owned_by(account).get(pk=call_id)
+        _by_the_gateway(row)
+        _audit(account, row, actor)
+    if row.call_sid and not row.is_over and row.asked.get("hang_up") == WANTED:
+        _say(row)
+    return Call.objects.select_related("version").get(pk=call_id)
+
+
+def _ask(account: Account, call_id: uuid.UUID, actor: Actor, clock: Clock) -> Call:
+    """Note the wish. Raises NothingToHangUpWith."""
     with transaction.atomic():
         row = Call.objects.owned_by(account).select_for_update().get(pk=call_id)
         if not row.is_over and "hang_up" not in row.asked:
             _want(row, clock)
             _audit(account, row, actor)
-    if row.call_sid and not row.is_over and row.asked.get("hang_up") == WANTED:
-        _say(row)
-    return Call.objects.select_related("version").get(pk=call_id)
+    return row
+
+
+def _by_the_gateway(row: Call) -> None:
+    """Have the gateway leave the call: its TwiML then hangs up. Raises NothingToHangUpWith."""
+    try:
+        control.end(row, "hung_up")
+    except control.ControlError as refused:
+        raise NothingToHangUpWith from refused
 
 
 def hang_ups_say(*, clock: Clock = timezone.now) -> int:

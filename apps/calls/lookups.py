@@ -29,8 +29,8 @@ from apps.telephony.rest import TwilioError
 LOOK_AGAIN = timedelta(seconds=15)
 # A call that Twilio's list does not have by then was never placed: the list lags by seconds.
 NEVER = timedelta(minutes=10)
-# Several equal calls may leave one whose CallSid cannot be told. Twilio queues no longer than that.
-GIVE_UP = timedelta(hours=25)
+# Several equal calls may leave one whose CallSid cannot be told. Twilio queues for a day at most.
+GIVE_UP = timedelta(hours=24, minutes=30)
 # What Twilio's clock may be ahead of ours, and how long a create may take to arrive there.
 EARLY, LATE = timedelta(seconds=30), timedelta(seconds=60)
 # How long after its beginning a call's facts are asked for.
@@ -38,6 +38,7 @@ STRANGERS = timedelta(hours=24)
 STRANGER_AGAIN = timedelta(seconds=60)
 # In Call.asked: Twilio was asked for the call's facts.
 LOOKED_UP = "looked_up"
+NEVER_SETTLED = "never_settled"
 PAGE = "100"
 BATCH = 50
 
@@ -105,7 +106,7 @@ def _look(call: Call, clock: Clock) -> bool:
     if len(candidates) == 1 and not _rivals(call):
         return _settled(mine, candidates[0])
     if now - call.posted_at > GIVE_UP:
-        return _unplaced(mine, "never_settled", now)
+        return _unplaced(mine, NEVER_SETTLED, now)
     return False
 
 
@@ -147,7 +148,9 @@ def _rivals(call: Call) -> bool:
         call_sid="",
         posted_at__range=(call.posted_at - reach, call.posted_at + reach),
     )
-    return others.open().exclude(pk=call.pk).exists()
+    # One that was given up may be it as much as before.
+    undecided = ~Q(status__in=Call.TERMINAL) | Q(end_reason=NEVER_SETTLED)
+    return others.filter(undecided).exclude(pk=call.pk).exists()
 
 
 def _settled(mine: Any, found: Found) -> bool:
@@ -173,7 +176,7 @@ def _unplaced(mine: Any, reason: str, now: datetime) -> bool:
 
 _WHY: Final[Mapping[str, str]] = {
     "never_placed": "Twilio has no such call; it did not take the request.",
-    "never_settled": "Several equal calls were begun at once; which one this is cannot be told.",
+    NEVER_SETTLED: "Several equal calls were begun at once; which one this is cannot be told.",
     "no_connection": "The Twilio connection that dialled it is gone, so nobody can be asked.",
 }
 

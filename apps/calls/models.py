@@ -322,7 +322,8 @@ class NumberWatch(models.Model):
     """When a connection's numbers are compared with Twilio's next. due_at: also a worker's lease.
 
     listed_at: the last time that Twilio listed them. failures: tries since then. error: what the
-    last try noted in the connection's check_error.
+    last try noted in the connection's check_error. calls_due_at: when calls to these numbers are
+    looked for next of which nobody told us; a lease too.
     """
 
     connection = models.OneToOneField(
@@ -332,6 +333,7 @@ class NumberWatch(models.Model):
     listed_at = models.DateTimeField(null=True, blank=True)
     failures = models.PositiveSmallIntegerField(default=0)
     error = models.CharField(max_length=300, blank=True, default="")
+    calls_due_at = models.DateTimeField(null=True, blank=True)
 
     def __str__(self) -> str:
         return f"numbers of {self.connection_id}"

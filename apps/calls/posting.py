@@ -114,6 +114,9 @@ def _doubt(row: Call, now: datetime) -> None:
 
 
 def _postpone(row: Call, now: datetime) -> None:
+    if "hang_up" in row.asked:
+        call_close(row, status=Call.Status.CANCELED, reason="canceled", at=now)
+        return
     tries = int(row.asked.get("tries", 0))
     row.status, row.posted_at = Call.Status.QUEUED, None
     row.retry_at = now + timedelta(seconds=RETRY_S[tries])

@@ -22,7 +22,7 @@ from apps.core.metadata import PARAMETER
 from apps.core.schema import ErrorSerializer
 
 ERRORS = {401: ErrorSerializer, 404: ErrorSerializer}
-_CALL = {
+CALL = {
     "id": "95f66db6-69a5-5c78-8015-17d59963a897",
     "config_id": "5f0c7a52-2f6e-4c39-9d1a-0f6a51a0c6de",
     "config_version": 3,
@@ -47,7 +47,7 @@ _CALL = {
 }
 _COSTS = [
     {
-        "stream_sid": _CALL["stream_sid"],
+        "stream_sid": CALL["stream_sid"],
         "slot": "stt",
         "provider": "deepgram",
         "model": "nova-3",
@@ -56,7 +56,7 @@ _COSTS = [
         "is_complete": True,
     },
     {
-        "stream_sid": _CALL["stream_sid"],
+        "stream_sid": CALL["stream_sid"],
         "slot": "llm",
         "provider": "openai",
         "model": "gpt-5-mini",
@@ -75,7 +75,7 @@ _COSTS = [
         "is_complete": True,
     },
     {
-        "stream_sid": _CALL["stream_sid"],
+        "stream_sid": CALL["stream_sid"],
         "slot": "tts",
         "provider": "cartesia",
         "model": "sonic-3",
@@ -111,17 +111,17 @@ _TURN = {
 }
 _RECORDING = {
     "status": "ready",
-    "started_at": _CALL["started_at"],
+    "started_at": CALL["started_at"],
     "duration_s": 9.0,
     "bytes": 288_044,
     "is_partial": False,
-    "url": f"/calls/{_CALL['id']}/recording",
+    "url": f"/calls/{CALL['id']}/recording",
 }
 _EVENT = {"at": "2026-01-31T12:00:03Z", "kind": "mark.lost", "data": {}}
 
 
 _NEW: dict[str, Any] = {
-    **_CALL,
+    **CALL,
     "stream_sid": "",
     "status": "dialing",
     "end_reason": "",
@@ -133,7 +133,7 @@ _NEW: dict[str, Any] = {
     "cost_usd": None,
     "cost_is_complete": False,
 }
-_SMALLEST = {"config_id": _CALL["config_id"], "to": _CALL["to"], "from": _CALL["from"]}
+_SMALLEST = {"config_id": CALL["config_id"], "to": CALL["to"], "from": CALL["from"]}
 _BODY = {
     **_SMALLEST,
     "variables": {"guest": "Ann"},
@@ -148,7 +148,7 @@ _REFUSED = {
     "request_id": "9f2c4e1b7a604a0a8d3f1c55b1f0a7de",
     "reason": "number_unreachable",
     "twilio_code": 21214,
-    "call_id": _CALL["id"],
+    "call_id": CALL["id"],
 }
 _SHORT = {"type": "string", "maxLength": LONGEST}
 _FILTERS = [
@@ -169,7 +169,7 @@ CALLS = extend_schema_view(
         summary="List calls, newest first",
         tags=["calls"],
         responses={200: CallSerializer(many=True), 400: ErrorSerializer, 401: ErrorSerializer},
-        examples=[OpenApiExample("A call", value=_CALL, response_only=True)],
+        examples=[OpenApiExample("A call", value=CALL, response_only=True)],
         parameters=_FILTERS,
     ),
     create=extend_schema(
@@ -217,7 +217,7 @@ CALLS = extend_schema_view(
             OpenApiExample(
                 "A call",
                 value={
-                    **_CALL,
+                    **CALL,
                     "variables": {"guest": "Ann"},
                     **{"costs": _COSTS, "turns": [_TURN], "events": [_EVENT]},
                     "recording": _RECORDING,
@@ -237,7 +237,7 @@ HANG_UP = extend_schema(
         200: OpenApiResponse(
             CallSerializer,
             description="Its end is under way: read it again to see it.",
-            examples=[OpenApiExample("A call", value=_CALL)],
+            examples=[OpenApiExample("A call", value=CALL)],
         ),
         409: OpenApiResponse(
             ErrorSerializer, description="No connection is stored of the call's Twilio account."

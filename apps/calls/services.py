@@ -21,6 +21,7 @@ from apps.calls.entries import (
     TurnTaken,
 )
 from apps.calls.models import Call, CallEvent, Turn
+from apps.calls.news import verdict_given
 from apps.calls.recordings.services import recording_drop, recordings_begin
 
 
@@ -102,6 +103,8 @@ def _stream_begin(call: Call, entry: CallBegan) -> None:
         call.status = Call.Status.IN_PROGRESS
         call_started(call)
     call.save(update_fields=_BEGUN)
+    if call.answered_by and entry.attempt <= 1:
+        verdict_given(call)  # it came before there was anybody to tell
 
 
 _BEGUN = (

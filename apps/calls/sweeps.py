@@ -9,6 +9,7 @@ from apps.calls.callbacks import callbacks_sweep
 from apps.calls.due import calls_at_once, calls_due_dial
 from apps.calls.hangup import hang_ups_say
 from apps.calls.lookups import strangers_look_up, unknown_look_up
+from apps.calls.missed import missed_look_up
 from apps.calls.number_watch import numbers_sweep
 from apps.calls.posting import postings_abandon
 from apps.calls.reaping import calls_reap
@@ -63,6 +64,12 @@ def hang_up() -> int:
 def strangers() -> int:
     """Ask Twilio about calls that came in by a Bin's token and say nothing of themselves."""
     return strangers_look_up()
+
+
+@periodic(every_s=10, name="calls.missed")
+def missed() -> int:
+    """Write down calls to our numbers of which neither a stream nor a callback told us."""
+    return missed_look_up()
 
 
 @periodic(every_s=3, name="calls.reap")

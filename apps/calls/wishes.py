@@ -8,6 +8,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from apps.bots.models import TwilioConfigVersion
@@ -27,14 +28,16 @@ LIMIT_MARGIN_S = 60
 EVENTS: Final = ("initiated", "ringing", "answered", "completed")
 # How machine detection is asked for: not at all, beside the conversation, or before it.
 OFF, ASYNC, SYNC = "off", "async", "sync"
+# What becomes of a call that a machine has answered.
+HANG_UP, GO_ON, LEAVE_MESSAGE = "hang_up", "continue", "leave_message"
 
 
 @dataclass(frozen=True, slots=True)
 class Wish:
     """A call that somebody wants. to: E.164, or a SIP address; from_: E.164.
 
-    machine_detection: ``{"mode", "message_end", "timeout"}``. record: None leaves it to the bot.
-    time_limit: seconds; None: the bot's longest, and a margin.
+    machine_detection: ``{"mode", "message_end", "timeout", "on_machine", "message"}``.
+    record: None leaves it to the bot. time_limit: seconds; None: the bot's longest, and a margin.
     """
 
     config_id: uuid.UUID
@@ -46,7 +49,7 @@ class Wish:
     machine_detection: Mapping[str, Any] = field(default_factory=lambda: {"mode": OFF})
     timeout: int = RING_DEFAULT_S
     time_limit: int | None = None
-    send_digits: str = ""
+    send_digits: str | None = None
     record: bool | None = None
     schedule_at: datetime | None = None
 
@@ -80,12 +83,15 @@ def create_request(call: Call, version: TwilioConfigVersion) -> Request:
     """
     assert call.connection is not None
     asked = call.asked
+    callback = partial(callback_url, account_id=call.account_id, call_id=call.id)
     token = StreamToken(call.id, call.config_id, attempt=1)
     fields: dict[str, str | list[str]] = {
         "To": call.to_number,
         "From": call.from_number,
         "Twiml": stream_twiml(token, account_id=call.account_id),
-        "StatusCallback": callback_url("status", account_id=call.account_id, call_id=call.id),
+        # Asked where the TwiML fails, or what it leads to: the caller hears an apology.
+        "FallbackUrl": callback("fallback", bot=str(call.config_id)),
+        "StatusCallback": callback("status"),
         # Repeated, one parameter an event: joined they are a 21626, or no callbacks at all.
         "StatusCallbackEvent": list(EVENTS),
         "Timeout": str(asked.get("timeout", RING_DEFAULT_S)),

@@ -8,8 +8,10 @@ from typing import Any
 import click
 
 from apps.cli.configs import given, more, pass_session
-from apps.cli.options import Group, Id, limit
+from apps.cli.options import Group, Id, Moment, Pair, limit
 from apps.cli.session import Session
+
+PATH = "/calls"
 
 
 @click.group("calls", cls=Group)
@@ -19,17 +21,24 @@ def calls() -> None:
 
 @calls.command("list")
 @click.option("--config", "config_id", help="Of the bot of this ID.")
-@click.option("--status", help="in-progress, completed or failed.")
+@click.option("--status", help="Such as in-progress, completed or failed.")
+@click.option("--direction", type=click.Choice(["inbound", "outbound"]))
+@click.option("--from", "from", help="From this number.")
+@click.option("--to", help="To this number.")
+@click.option("--metadata", type=Pair(), multiple=True, help="k=v; repeat for more.")
+@click.option("--since", "started_after", type=Moment(), help="Begun after: ISO 8601.")
+@click.option("--until", "started_before", type=Moment(), help="Begun before.")
 @limit()
 @pass_session
-def calls_list(session: Session, /, limit: int, **filters: str | None) -> None:
+def calls_list(session: Session, /, metadata: Any, limit: int, **filters: str | None) -> None:
     """List calls, newest first."""
-    page = session.client.page("/calls", limit, **given(**filters))
+    params = given(**filters) | {f"metadata.{name}": value for name, value in metadata}
+    page = session.client.page(PATH, limit, **params)
     if session.json:
         session.out.json(page)
         return
-    names = ("id", "status", "started_at", "duration_s", "end_reason", "config_id")
-    columns = ("ID", "STATUS", "STARTED", "SECONDS", "END", "BOT")
+    names = ("id", "status", "from", "to", "started_at", "duration_s", "end_reason", "config_id")
+    columns = ("ID", "STATUS", "FROM", "TO", "STARTED", "SECONDS", "END", "BOT")
     rows = (tuple(call.get(name) for name in names) for call in page["results"])
     session.out.table(columns, rows)
     more(session, page)
@@ -40,15 +49,24 @@ def calls_list(session: Session, /, limit: int, **filters: str | None) -> None:
 @pass_session
 def calls_get(session: Session, id: str) -> None:
     """Show a call as a dialogue."""
-    call = session.client.get(f"/calls/{id}")
+    call = session.client.get(f"{PATH}/{id}")
     if session.json:
         session.out.json(call)
         return
-    names = ("id", "status", "end_reason", "started_at", "duration_s", "config_id", "call_sid")
-    session.out.facts({**{name: call.get(name) for name in names}, "cost": cost(call)})
+    session.out.facts({**status_lines(call), "cost": cost(call)})
     session.out.line()
     for line in dialogue(call):
         session.out.line(line)
+
+
+def status_lines(call: Mapping[str, Any]) -> dict[str, Any]:
+    """Return how a call stands, by name."""
+    names = (
+        *("id", "status", "end_reason", "direction", "from", "to", "scheduled_at"),
+        *("started_at", "duration_s", "config_id", "call_sid"),
+    )
+    error = call.get("error") or {}
+    return {**{name: call.get(name) for name in names}, "error": error.get("hint")}
 
 
 def cost(call: Mapping[str, Any]) -> str:

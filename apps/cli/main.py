@@ -12,6 +12,7 @@ from apps.cli.calls import calls
 from apps.cli.completion import completion
 from apps.cli.configs import configs
 from apps.cli.credentials import credentials
+from apps.cli.dialling import calls_dial, calls_hang_up
 from apps.cli.errors import CliError, Exit
 from apps.cli.folders import apply_command, export_command, plan_command
 from apps.cli.keys import keys
@@ -22,6 +23,8 @@ from apps.cli.session import Session
 from apps.cli.tools import config_test_tool
 
 configs.add_command(config_test_tool)
+calls.add_command(calls_dial)
+calls.add_command(calls_hang_up)
 
 
 @click.group(cls=Root)

@@ -26,6 +26,7 @@ from apps.gateway.building import (
     providers_of,
     settings_of,
 )
+from apps.gateway.controlling import ControlDesk
 from apps.gateway.heartbeat import Heartbeat
 from apps.gateway.line import StreamLine
 from apps.gateway.metrics import CALLS_LIVE, entries_count, lag_measure
@@ -68,6 +69,7 @@ class Gateway:
             loop.call_soon_threadsafe(self.reception.expect, call)
 
         self._deaf = ringing.listen(rings)
+        self._control = ControlDesk(self.id, self.sessions.get)
         self._watchers = [
             asyncio.create_task(self._supervise(), name="supervisor"),
             asyncio.create_task(lag_measure(), name="lag"),
@@ -142,6 +144,7 @@ class Gateway:
             watcher.cancel()
         await asyncio.gather(*self._watchers, return_exceptions=True)
         self._deaf()
+        await self._control.aclose()
         await self.reception.aclose()
         for session in list(self.sessions.values()):
             await session.aclose("shutdown")

@@ -13,7 +13,7 @@ from typing import Any
 
 from apps.calls.admission import Entrance
 from apps.calls.costs import Tariff, tariffs_of, turn_cost, turn_usage
-from apps.calls.entries import CallBegan, CallFinished, Happened, TurnTaken
+from apps.calls.entries import PAUSED, CallBegan, CallFinished, Happened, TurnTaken
 from apps.calls.journal import JournalWriter
 from apps.gateway.line import StreamLine
 from apps.gateway.recordings import StreamRecording
@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 # How long a peer may leave one message unread before the call is given up: Twilio reads at once.
 STUCK_S = 10.0
+# How long Twilio may take to leave the stream that it was asked to leave.
+PAUSE_S = 15.0
 # A call past its longest duration by so much is one that nobody looks after any more.
 CAP_MARGIN_S = 60.0
 
@@ -37,7 +39,7 @@ CAP_MARGIN_S = 60.0
 class CallJournal:
     """Implements ``voice.ports.Journal`` for one stream of one call.
 
-    tariffs: what its slots are charged by.
+    tariffs: what its slots are charged by. attempt: as in ``Entrance``.
     """
 
     writer: JournalWriter
@@ -45,6 +47,7 @@ class CallJournal:
     stream_sid: str
     began: datetime
     tariffs: tuple[Tariff, ...] = ()
+    attempt: int = 0
 
     def turn(self, turn: Turn) -> None:
         values = asdict(turn)
@@ -100,6 +103,7 @@ def journal_of(writer: JournalWriter, entrance: Entrance, started: Started) -> C
         started.stream_sid,
         datetime.now(UTC),
         tariffs_of(entrance.admission.document),
+        entrance.attempt,
     )
 
 
@@ -124,10 +128,16 @@ class Session:
         self._recording = recording
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
+        self._pauses_until = -float("inf")
 
     @property
     def call_id(self) -> uuid.UUID:
         return self._journal.call_id
+
+    @property
+    def attempt(self) -> int:
+        """Which of the call's streams by a token of ours; 0: by a Bin."""
+        return self._journal.attempt
 
     def open(self, instead: Heard | None = None) -> None:
         """Start talking: nothing here waits for a provider or the database.
@@ -170,6 +180,18 @@ class Session:
             case _:
                 pass
 
+    def pause(self) -> str:
+        """The call is about to leave this stream, and comes back in another. Returns why it
+        cannot, or nothing."""
+        if self.conversation.phase in _LEAVING or self.line.end_reason:
+            return "ending"
+        self._pauses_until = self.conversation.clock.now() + PAUSE_S
+        return ""
+
+    def unpause(self) -> None:
+        """It does not leave after all."""
+        self._pauses_until = -float("inf")
+
     def is_stuck(self) -> bool:
         return self.line.stuck_s() > STUCK_S
 
@@ -185,6 +207,8 @@ class Session:
         if self.conversation.phase is Phase.TRANSFERRING:
             # Twilio ends the stream when it has the call, often before it says so to us.
             reason = "transferred"
+        elif self.conversation.clock.now() < self._pauses_until:
+            reason = PAUSED
         reason = self.line.end_reason or reason
         self.conversation.observe(Heard.GONE)
         self.conversation.parts.playout.close()
@@ -221,4 +245,5 @@ class Session:
             self.conversation.caller_reports(Failed(broken))
 
 
+_LEAVING = frozenset({Phase.HANDING_OVER, Phase.TRANSFERRING, Phase.CLOSING, Phase.ENDED})
 FAILURES = frozenset({"provider_failure", "internal_error"})

@@ -13,6 +13,7 @@ from apps.voice.hearing import Failed, Hearing, Words
 from apps.voice.history import History
 from apps.voice.meter import Meter
 from apps.voice.minutes import Minutes
+from apps.voice.orders import ENDING, FULL, Order, Orders
 from apps.voice.playout import Playout
 from apps.voice.ports import Clock, Line, ProviderError, Transferrer, Used
 from apps.voice.production import Outcome
@@ -30,6 +31,7 @@ END_REASONS: Mapping[str, str] = {
     "time_up": "max_duration",
     "goodbye": "idle",
     "failure": "provider_failure",
+    "message": "machine",
 }
 
 # Provider failures in a row after which the call is given up.
@@ -63,6 +65,7 @@ class Conversation:
         self.parts: Parts
         self.failures = 0
         self.idle_asked = False
+        self.orders = Orders()
         self.owes_consent = False  # the caller has not heard yet what they have to be told
 
     # --- what happens to it ---------------------------------------------------------------------
@@ -125,17 +128,30 @@ class Conversation:
             if talk.source == "consent" and self.phase is Phase.LISTENING:
                 self.owes_consent = False
                 self._begin()
+                self._next_order()
         # Speech that began while the bot was not to be interrupted has been waiting for its turn.
         if self.phase is Phase.LISTENING and self.parts.hearing.gate.speaking:
             self.observe(Heard.SPEECH_STARTED)
 
+    def order(self, order: Order) -> str:
+        """Take an order from outside. Returns why not, or nothing."""
+        if order.then != "stay":
+            return self._leave(order)
+        stoppable = self.phase is Phase.PARTING and order.interrupt
+        if self.phase in _LEAVING and not stoppable:
+            return ENDING
+        if not self.orders.add(order):
+            return FULL
+        self._next_order()
+        return ""
+
     def transfer_reports(self, worked: bool) -> None:
-        """The call was put through, or could not be."""
+        """Twilio has the call for somebody else, or could not take it."""
         talk = self.parts.playout.talk
         if not worked:
             self.history.tool_answered(talk.farewell, NOT_TRANSFERRED)
             talk.transfer_to = ""
-        self.parts.minutes.event("call.transferred" if worked else "call.transfer_failed", {})
+            self.parts.minutes.event("call.transfer_failed", {})
         self.observe(Heard.TRANSFERRED if worked else Heard.TRANSFER_FAILED)
 
     def observe(self, heard: Heard) -> None:
@@ -147,6 +163,7 @@ class Conversation:
         for action in actions:
             _ACTIONS[action](self)
         self._set_echo_floor()
+        self._next_order()
 
     def used(self) -> Used:
         """Return all that the call has used so far, in turns or not."""
@@ -201,8 +218,16 @@ class Conversation:
         else:
             self.parts.speaker.say(getattr(self.settings.lines, name), source=name)
 
+    def say_ordered(self) -> None:
+        self.idle_asked = False
+        order = self.orders.current
+        self.parts.speaker.say(order.text, source=order.source)
+
     def transfer(self) -> None:
-        target = self.parts.playout.talk.transfer_to
+        talk = self.parts.playout.talk
+        if self.orders.current.then == "transfer":
+            talk.transfer_to, self.orders.current = self.orders.current.target, Order("")
+        target = talk.transfer_to
         if self.parts.transferrer is None:
             self.transfer_reports(worked=False)
         else:
@@ -215,6 +240,28 @@ class Conversation:
         self.parts.line.hang_up(reason)
 
     # --- inside ---------------------------------------------------------------------------------
+
+    def _leave(self, order: Order) -> str:
+        """Say an order's text, and go; it waits for nobody."""
+        heard = Heard.TOLD_TO_LEAVE
+        if order.then == "transfer":
+            heard = Heard.TOLD_TO_HAND_OVER if order.text else Heard.TOLD_TO_TRANSFER
+        if advance(self.phase, heard)[0] is self.phase:
+            return ENDING
+        self.orders.current = order
+        self.observe(heard)
+        return ""
+
+    def _next_order(self) -> None:
+        """Let the next order that waits be said, if it is its turn."""
+        if self.phase is Phase.ENDED and self.orders:
+            self.parts.minutes.event("say.dropped", {"count": self.orders.clear()})
+        if not self.orders or self.parts.hearing.gate.speaking or self._owes_notice():
+            return
+        heard = Heard.TOLD_TO_SAY if self.orders.interrupts else Heard.ASKED_TO_SAY
+        if advance(self.phase, heard)[1]:
+            self.orders.take()
+            self.observe(heard)
 
     def _words(self, words: Words) -> None:
         if words.text and not self._is_backchannel(words.text):
@@ -250,8 +297,12 @@ class Conversation:
         return self.settings.speaks_first and not self.history.begun
 
     def _must_not_interrupt(self) -> bool:
-        owed = self.owes_consent and self.parts.playout.talk.source == "consent"
-        return self.phase is Phase.SPEAKING and (owed or not self.settings.turns.interruptible)
+        firm = self._owes_notice() or not self.settings.turns.interruptible
+        return self.phase is Phase.SPEAKING and firm
+
+    def _owes_notice(self) -> bool:
+        """Whether the bot is saying what the caller has to be told."""
+        return self.owes_consent and self.parts.playout.talk.source == "consent"
 
     def _failed(self, error: ProviderError, heard: Heard) -> None:
         self.parts.minutes.event(
@@ -288,6 +339,11 @@ class Conversation:
         gate.floor_db = max(gate.quiet_db, ECHO_FLOOR_DB) if speaking else gate.quiet_db
 
 
+# In these the bot has nothing more to say of its own; a goodbye may still be stopped.
+_LEAVING = frozenset(
+    (Phase.HANDING_OVER, Phase.TRANSFERRING, Phase.PARTING, Phase.CLOSING, Phase.ENDED)
+)
+
 # While the bot speaks, its echo comes back from a speakerphone some 20 dB quieter than it was
 # sent, and voices are sent at about -20 dB: what is quieter than this is not an interruption.
 ECHO_FLOOR_DB = -36.0
@@ -313,6 +369,7 @@ _ACTIONS: Mapping[Do, Callable[[Conversation], None]] = {
     Do.SAY_TIME_UP: _line("time_up"),
     Do.SAY_FAILURE: _line("failure"),
     Do.SAY_RESUME: _line("resume"),
+    Do.SAY_ORDERED: Conversation.say_ordered,
     Do.TRANSFER: Conversation.transfer,
     Do.HANG_UP: Conversation.hang_up,
 }

@@ -16,8 +16,8 @@ EVERY_S = 0.2
 FAREWELL_MARGIN_S = 1.0
 
 _AWAITING = frozenset({Phase.TRANSCRIBING, Phase.THINKING, Phase.CHECKING})
-_TALKING = frozenset({Phase.SPEAKING, Phase.PARTING, Phase.CLOSING})
-_LEAVING = frozenset({Phase.PARTING, Phase.CLOSING, Phase.ENDED})
+_TALKING = frozenset({Phase.SPEAKING, Phase.PARTING, Phase.CLOSING, Phase.HANDING_OVER})
+_LEAVING = frozenset({Phase.PARTING, Phase.CLOSING, Phase.HANDING_OVER, Phase.ENDED})
 
 
 def look_after(conversation: Conversation) -> None:

@@ -20,6 +20,7 @@ class Phase(enum.Enum):
     SPEAKING = "speaking"  # the bot speaks
     OVERTAKEN = "overtaken"  # the caller spoke over the bot, which fell silent
     CHECKING = "checking"  # the caller is done; were those words, or a cough?
+    HANDING_OVER = "handing over"  # the bot says that it puts the call through; nothing stops it
     TRANSFERRING = "transferring"  # the call is on its way to somebody else
     PARTING = "parting"  # the bot says goodbye; the caller may still stop it
     CLOSING = "closing"  # the bot's last words; nothing stops them
@@ -45,6 +46,11 @@ class Heard(enum.Enum):
     PLAYBACK_ENDED = "playback ended"  # everything the bot had to say was heard
     BOT_LEFT = "bot left"  # the same, and the model had asked to end the call
     BOT_TRANSFERS = "bot transfers"  # the same, and the model had asked to put the call through
+    ASKED_TO_SAY = "asked to say"  # somebody outside has words for the caller
+    TOLD_TO_SAY = "told to say"  # the same, and the bot's own do not matter
+    TOLD_TO_LEAVE = "told to leave"  # say this, and hang up
+    TOLD_TO_HAND_OVER = "told to hand over"  # say this, and put the call through
+    TOLD_TO_TRANSFER = "told to transfer"  # put the call through
     TRANSFERRED = "transferred"
     TRANSFER_FAILED = "transfer failed"
     MUTE = "mute"  # somebody should have delivered by now
@@ -73,12 +79,20 @@ class Do(enum.Enum):
     SAY_TIME_UP = "say time up"
     SAY_RESUME = "say resume"
     SAY_FAILURE = "say failure"
+    SAY_ORDERED = "say ordered"  # what somebody outside wants said
     TRANSFER = "transfer"
     HANG_UP = "hang up"
 
 
 Rule = tuple[Phase, tuple[Do, ...]]
 P, H, D = Phase, Heard, Do
+
+# In these the bot is still there for the caller.
+_TALKS = (
+    *(P.LISTENING, P.HEARING, P.TRANSCRIBING, P.THINKING),
+    *(P.SPEAKING, P.OVERTAKEN, P.CHECKING),
+)
+_OPEN = (*_TALKS, P.PARTING)
 
 TRANSITIONS: Mapping[tuple[Phase, Heard], Rule] = {
     # The call opens.
@@ -118,6 +132,28 @@ TRANSITIONS: Mapping[tuple[Phase, Heard], Rule] = {
     (P.THINKING, H.BOT_TRANSFERS): (P.TRANSFERRING, (D.TRANSFER,)),
     (P.TRANSFERRING, H.TRANSFERRED): (P.ENDED, (D.HANG_UP,)),
     (P.TRANSFERRING, H.TRANSFER_FAILED): (P.SPEAKING, (D.SAY_APOLOGY,)),
+    # Somebody outside has words for the caller. They wait for both sides, or for the caller alone:
+    # in phases that do not stand here they wait.
+    (P.LISTENING, H.ASKED_TO_SAY): (P.SPEAKING, (D.SAY_ORDERED,)),
+    **{
+        (phase, H.TOLD_TO_SAY): (P.SPEAKING, (D.CANCEL_REPLY, D.CLEAR_PLAYBACK, D.SAY_ORDERED))
+        for phase in (P.LISTENING, P.THINKING, P.SPEAKING, P.PARTING)
+    },
+    # Or takes the call away from the bot, whoever speaks.
+    **{
+        (phase, heard): (after, (D.CANCEL_REPLY, D.CLEAR_PLAYBACK, do))
+        for phase in _OPEN
+        for heard, after, do in (
+            (H.TOLD_TO_LEAVE, P.CLOSING, D.SAY_ORDERED),
+            (H.TOLD_TO_HAND_OVER, P.HANDING_OVER, D.SAY_ORDERED),
+            (H.TOLD_TO_TRANSFER, P.TRANSFERRING, D.TRANSFER),
+        )
+    },
+    (P.HANDING_OVER, H.PLAYBACK_ENDED): (P.TRANSFERRING, (D.KEEP_TURN, D.TRANSFER)),
+    **{
+        (P.HANDING_OVER, heard): (P.TRANSFERRING, (D.CANCEL_REPLY, D.CLEAR_PLAYBACK, D.TRANSFER))
+        for heard in (H.REPLY_EMPTY, H.REPLY_FAILED, H.MUTE)
+    },
     # The caller speaks over the bot: silence first, questions later.
     (P.SPEAKING, H.SPEECH_STARTED): (
         P.OVERTAKEN,
@@ -145,15 +181,7 @@ TRANSITIONS: Mapping[tuple[Phase, Heard], Rule] = {
     (P.CLOSING, H.MUTE): (P.ENDED, (D.HANG_UP,)),
     **{
         (phase, heard): (P.CLOSING, (D.CANCEL_REPLY, D.CLEAR_PLAYBACK, say))
-        for phase in (
-            P.LISTENING,
-            P.HEARING,
-            P.TRANSCRIBING,
-            P.THINKING,
-            P.SPEAKING,
-            P.OVERTAKEN,
-            P.CHECKING,
-        )
+        for phase in _TALKS
         for heard, say in ((H.TIME_UP, D.SAY_TIME_UP), (H.GIVE_UP, D.SAY_FAILURE))
     },
     # Whatever happens, the stream may be over.

@@ -90,6 +90,8 @@ NEEDED = [
     ("delete", f"/calls/{ID}/recording", "calls:write"),
     ("post", "/calls", "calls:write"),
     ("post", f"/calls/{ID}/hangup", "calls:write"),
+    ("post", f"/calls/{ID}/say", "calls:write"),
+    ("post", f"/calls/{ID}/dtmf", "calls:write"),
     ("get", "/api-keys", "admin"),
     ("post", "/api-keys", "admin"),
     ("get", f"/api-keys/{ID}", "admin"),

@@ -40,7 +40,7 @@ REPLIES = [
     "We are open from nine to five. Is there anything else?",
     "That costs sixty dollars, and you can pay by card.",
 ]
-BODY = {
+BODY: dict[str, Any] = {
     "name": "Benchmark",
     "config": {
         "llm": {"provider": "scripted", "prompt": "Be brief.", "replies": REPLIES},
@@ -68,7 +68,8 @@ def main() -> None:
     if options.smoke:
         options.calls, options.seconds, options.find_limit = 40, 10.0, False
     with gateway_server() as (server, account):
-        bot = request(server, "POST", "/twilio-config", key=account["api_key"], body=BODY)
+        body = {**BODY, "config": {**BODY["config"], "recording": {"enabled": options.record}}}
+        bot = request(server, "POST", "/twilio-config", key=account["api_key"], body=body)
         parameters = dict(re.findall(r'<Parameter name="(\w+)" value="([^"]+)"', bot["twiml"]))
         _run(lambda: calls_run(server.port, parameters, calls=2, seconds=1))
         result = _calls(server, parameters, options)
@@ -91,6 +92,7 @@ def _options() -> argparse.Namespace:
     parser.add_argument("--seconds", type=float, default=30.0, help="with all calls up")
     parser.add_argument("--find-limit", action="store_true")
     parser.add_argument("--step", type=int, default=50, help="of --find-limit")
+    parser.add_argument("--record", action="store_true", help="every call is recorded")
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--json", action="store_true")
     return parser.parse_args()

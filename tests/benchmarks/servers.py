@@ -74,6 +74,8 @@ def gateway_server(
             "TASKS_IMMEDIATE": "1",
             "LOG_LEVEL": "WARNING",
             "RATE_LIMIT": "0",
+            "RECORDINGS_FOLDER": f"{folder}/recordings",
+            "RECORDINGS_SPOOL": f"{folder}/spool",
             **(more or {}),
         }
         manage = [sys.executable, str(ROOT / "manage.py")]

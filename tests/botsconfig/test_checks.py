@@ -151,3 +151,13 @@ def test_private_addresses_are_networks(
     monkeypatch.setenv("PRIVATE_ADDRESSES", value)
     found = checks.private_addresses_are_networks(None)
     assert {one.id for one in found} == expected
+
+
+def test_a_place_for_recordings_that_is_none_is_named(settings: Settings) -> None:
+    assert not {"botsconfig.E011", "botsconfig.E012"} & _ids()
+    settings.RECORDINGS_STORAGE = "tape"
+    assert "botsconfig.E011" in _ids()
+    settings.RECORDINGS_STORAGE = "s3"
+    assert "botsconfig.E012" in _ids()
+    settings.RECORDINGS_S3_BUCKET = "recordings"
+    assert "botsconfig.E012" not in _ids()

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from django.utils import timezone
 
 from apps.accounts.audit import Actor
-from apps.accounts.models import Account
+from apps.accounts.models import Account, TwilioConnection
 from apps.accounts.services import account_create, api_key_create
 from apps.bots.models import TwilioConfig
 from apps.cli.errors import Exit
@@ -207,6 +209,31 @@ def test_a_call_is_read_as_a_dialogue(shell: Shell, hotel: Account) -> None:
     out = shell("calls", "get", str(call.id)).out
     assert "bot     Nine to five.\n        (120 ms: model 120)\n" in out
     assert shell("calls", "list", "--status", "nonsense").code == Exit.ERROR
+
+
+def test_a_call_is_scheduled_found_and_canceled(shell: Shell, hotel: Account) -> None:
+    TwilioConnection.objects.create(account=hotel, account_sid="AC1", auth_token="x")
+    shell("config", "create", "-f", "-", stdin=BACK)
+    config = TwilioConfig.objects.get()
+    at = (timezone.now() + timedelta(hours=1)).isoformat()
+    dial = ("calls", "dial", "+1 415 867 5309", "--from", "+14155550100")
+    made = shell(*dial, "--config", str(config.id), "--at", at, "--metadata", "order=4711")
+    assert made.code == Exit.OK, made.err
+    assert "scheduled" in made.out
+    assert "+14158675309" in made.out
+    (found,) = shell("calls", "list", "--metadata", "order=4711", "--json").json["results"]
+    assert shell("calls", "list", "--direction", "inbound", "--json").json["results"] == []
+    ended = shell("calls", "hangup", found["id"])
+    assert ended.code == Exit.OK, ended.err
+    assert "canceled" in ended.out
+
+
+def test_a_call_that_cannot_be_is_said_with_what_would_be_valid(
+    shell: Shell, hotel: Account
+) -> None:
+    refused = shell("calls", "dial", "030123456", "--from", "+14155550100", "--config", "x")
+    assert refused.code == Exit.ERROR
+    assert "such as +4930123456" in refused.err
 
 
 def test_a_folder_and_the_server_agree(

@@ -53,7 +53,18 @@ RULES = {
     # A tool's parameters are a JSON Schema, which the document does not go into.
     (r"config\.llm\.tools\.\d+\.parameters\.type", r"Arguments are an object\."),
     (r"config\.llm\.tools", r"transfer_call is built in .*"),
-    (r"metadata", r"More than \d+ bytes of JSON\."),
+    (r"metadata|variables", r"More than \d+ bytes of JSON\."),
+    # Numbering plans of the world, and SIP addresses.
+    (r"to|from", r"(Write it as|No country has|Too short or|No such number|No SIP|Numbers of) .*"),
+    (r"config_id", r"No bot of this account; .*"),
+    (r"connection_id", r"No connection of this account\. .*"),
+    (r"variables\..*", r"The bot has no such variable\. .*"),
+    (r"variables\..*", r"Not of the type \w+\."),
+    (r"variables\..*", r"This parameter is ours\."),
+    (r"send_digits", r"Twilio detects no machine where digits are sent: .*"),
+    (r"schedule_at", r"In the future, and no more than \d+ days ahead\."),
+    # A leap second, say: it stands in RFC 3339, but Python knows none.
+    (r"started_(after|before)", r"ISO 8601 with an offset, .*"),
     (r"config\.variables\..*\.default", r"Not of the type \w+\."),
     # Where events may be sent is more than a pattern says; so is what signs them.
     (r"url", r"A whole https URL, .*"),
@@ -64,6 +75,21 @@ RULES = {
     # JSON inside a query parameter.
     (r"variables", r"A JSON object of names and values\."),
     (r"expires_at", r"This time has passed\."),
+    # Twilio knows: the simulator, which takes the credentials of one account.
+    (r"auth_token|api_key_secret|account_sid|parent_id", r"The SID and the auth token .*"),
+    (r"parent_id", r"No connection of this account has this id\."),
+    # A connection signs in by a token, by a key, or by its parent; a region needs its edge.
+    (r"auth_token|api_key_secret|api_key_sid", r"(Give the auth token|Say the API key's) .*"),
+    (r"edge|region", r"Say the (edge|region) too.*"),
+    (r"account_sid", r"(Make another connection|There is a connection) .*"),
+    (r"signing_keys", r"(Names have|Up to) .*"),
+    (r"config_id", r"No bot of this account has this id\."),
+    # The clock, and the zones that there are.
+    (r"calling_hours\.(from|until)", r"(A time of the day|Later than from), .*"),
+    (r"calling_hours\.timezone", r"callee, or a name .*"),
+    (r"calling_hours\.\w+", r"A list of .*"),
+    (r"allowed_countries\.\d+", r"Two-letter countries .*"),
+    (r"defaults.*", r"(Name a provider|Every bot has|An object with|Unknown|Not valid|Too ).*"),
     # Daily Bots' form: needed, but for a service that itself speaks.
     (r"services\.tts", r"Name a service\."),
 }

@@ -15,6 +15,7 @@ import urllib.request
 import uuid
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
 
@@ -91,6 +92,21 @@ class Fleet:
         with contextlib.suppress(ProcessLookupError):
             os.kill(member.process.pid, signal.SIGTERM if gently else signal.SIGKILL)
         self.kills.append((member.role, time.monotonic()))
+
+    def await_gateways(self) -> None:
+        """Wait until every gateway's place is filled by a process that says it lives."""
+        since = datetime.now(UTC)
+        wanted = self._roles.count("gateway")
+        asked = "SELECT count(*) FROM calls_gatewayprocess WHERE beat_at > %s"
+        until = time.monotonic() + PATIENCE_S
+        with database_of(self) as database:
+            while True:
+                found = database.execute(asked, [since]).fetchone()
+                if found and found[0] >= wanted:
+                    return
+                if time.monotonic() > until:
+                    raise TimeoutError("a gateway is missing")
+                time.sleep(0.1)
 
     def holder(self, local_ports: set[int]) -> Member | None:
         """Return the gateway that a connection from one of these ports ends at."""
@@ -186,7 +202,7 @@ def fleet_of(
         "REDIS_URL": f"{REDIS}/5",
         "ENABLE_TEST_PROVIDERS": "1",
         "PRIVATE_ADDRESSES": "127.0.0.1",
-        "LOG_LEVEL": "WARNING",
+        "LOG_LEVEL": os.environ.get("LOG_LEVEL", "WARNING"),
         "RATE_LIMIT": "0",
     }
     fleet = Fleet(

@@ -103,6 +103,7 @@ def made(answer: tuple[int, dict[str, Any]]) -> dict[str, Any]:
 
 
 def _run(fleet: Fleet, twilio: TwilioStandIn, *, gently: bool) -> Run:
+    fleet.await_gateways()
     call = twilio.dial_in(NUMBER, "+12025550143", Person())
     _until(lambda: any(one.startswith("stream") for one in twilio.heard(call)))
     time.sleep(SPOKEN_BEFORE_S)

@@ -33,7 +33,10 @@ class Receiver:
 
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
-                body = self.rfile.read(int(self.headers["content-length"]))
+                length = int(self.headers["content-length"])
+                body = self.rfile.read(length)
+                if len(body) < length:
+                    return  # its sender was killed
                 self.send_response(receiver.take(dict(self.headers.items()), body))
                 self.send_header("content-length", "0")
                 self.end_headers()

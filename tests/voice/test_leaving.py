@@ -66,8 +66,8 @@ async def test_a_call_is_put_through_when_that_was_heard() -> None:
         first = call.ear.pieces[0][0]
         assert target == "sales"
         assert at - first == pytest.approx(len(call.ear.heard) / 8_000, abs=0.03)
-        assert call.notebook.data[-2] == {"target": "sales"}
-    assert call.notebook.events[-1] == "call.transferred"
+        assert call.notebook.data[-1] == {"target": "sales"}
+    assert call.notebook.events[-1] == "call.transferring"
 
 
 @in_virtual_time

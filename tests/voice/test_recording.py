@@ -200,6 +200,30 @@ def test_a_burst_after_a_stall_goes_back_to_where_it_was_spoken() -> None:
     assert onset(left) == pytest.approx(3.0, abs=0.003)
 
 
+@pytest.mark.parametrize("ppm", [100.0, -100.0])
+def test_a_clock_that_is_not_ours_neither_moves_the_caller_nor_tears_their_voice(
+    ppm: float,
+) -> None:
+    clock = VirtualClock()
+    recorder, tape = recorded(clock)
+    hum, loud = hiss(1.0, seed=3), tone(0.02, level=0.9)
+    for number in range(600 * 50):
+        spoken = (number + 1) * 0.02 / (1 + ppm * 1e-6)
+        clock.advance(spoken - clock.now())
+        # A beep at the end of each minute, on a hum that never pauses.
+        frame = loud if number % 3_000 == 2_999 else hum[number % 50 * FRAME :][:FRAME]
+        recorder.caller(frame, number * 20)
+    recorder.close()
+    left, _ = tape.sound()
+    for minute in range(1, 11):
+        expected = (minute * 60 - 0.02) / (1 + ppm * 1e-6)
+        near = slice(int((expected - 0.1) * RATE), int((expected + 0.1) * RATE))
+        beeps = np.flatnonzero(np.abs(left[near]) > 25_000)
+        assert near.start / RATE + beeps[0] / RATE == pytest.approx(expected, abs=0.006)
+    quiet = np.convolve(np.abs(left[800:-800]), np.ones(40), "valid")
+    assert quiet.min() > 0
+
+
 # --- the bot --------------------------------------------------------------------------------------
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from apps.voice.turns import TRANSITIONS, Do, Heard, Phase, advance
 
-LEAVING = (Phase.CLOSING, Phase.PARTING, Phase.TRANSFERRING)
+LEAVING = (Phase.CLOSING, Phase.PARTING, Phase.HANDING_OVER, Phase.TRANSFERRING)
 SPEAKING = (Phase.SPEAKING, Phase.PARTING)
 
 
@@ -31,6 +31,33 @@ def test_a_speaking_bot_falls_silent_before_anything_else(phase: Phase) -> None:
 def test_nothing_interrupts_the_last_words() -> None:
     assert advance(Phase.CLOSING, Heard.SPEECH_STARTED) == (Phase.CLOSING, ())
     assert advance(Phase.CLOSING, Heard.TIME_UP) == (Phase.CLOSING, ())
+
+
+def test_nothing_interrupts_a_hand_over() -> None:
+    for heard in (Heard.SPEECH_STARTED, Heard.TIME_UP, Heard.TOLD_TO_SAY, Heard.TOLD_TO_LEAVE):
+        assert advance(Phase.HANDING_OVER, heard) == (Phase.HANDING_OVER, ())
+
+
+def test_a_hand_over_that_cannot_be_said_is_done_all_the_same() -> None:
+    for heard in (Heard.REPLY_FAILED, Heard.REPLY_EMPTY, Heard.MUTE):
+        after, actions = advance(Phase.HANDING_OVER, heard)
+        assert (after, actions[-1]) == (Phase.TRANSFERRING, Do.TRANSFER)
+
+
+@pytest.mark.parametrize(
+    "phase", [Phase.HEARING, Phase.TRANSCRIBING, Phase.OVERTAKEN, Phase.CHECKING]
+)
+def test_words_from_outside_never_interrupt_the_caller(phase: Phase) -> None:
+    assert advance(phase, Heard.ASKED_TO_SAY) == (phase, ())
+    assert advance(phase, Heard.TOLD_TO_SAY) == (phase, ())
+
+
+@pytest.mark.parametrize("phase", [Phase.THINKING, Phase.SPEAKING, Phase.PARTING])
+def test_words_from_outside_wait_for_the_bot_unless_they_are_to_interrupt(phase: Phase) -> None:
+    assert advance(phase, Heard.ASKED_TO_SAY) == (phase, ())
+    after, actions = advance(phase, Heard.TOLD_TO_SAY)
+    assert after is Phase.SPEAKING
+    assert actions == (Do.CANCEL_REPLY, Do.CLEAR_PLAYBACK, Do.SAY_ORDERED)
 
 
 def test_an_unknown_pair_changes_nothing() -> None:

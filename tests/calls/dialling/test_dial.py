@@ -59,6 +59,7 @@ def test_twilio_is_given_the_stream_with_a_token_for_this_call_alone(
         (connect.attrib["action"], "/twilio/after-stream"),
         (stream.attrib["statusCallback"], "/twilio/stream-status"),
         (asked["StatusCallback"], "/twilio/status"),
+        (asked["FallbackUrl"], "/twilio/fallback"),
     ):
         parts = urlsplit(str(url))
         assert parts.path == path

@@ -141,6 +141,16 @@ def test_a_request_whose_process_died_while_dialling_dials_no_second_time(
     assert len(twilio.asked("calls.create")) == 1
 
 
+def test_a_call_is_found_by_its_key_though_it_could_not_be_dialled_any_more(
+    dial: Post, api: APIClient, config: TwilioConfig
+) -> None:
+    first = dial(idempotency_key="one")
+    IdempotentAnswer.objects.all().delete()
+    api.delete(f"/twilio-config/{config.id}")
+    second = dial(idempotency_key="one")
+    assert (second.status_code, second.json()["id"]) == (201, first.json()["id"])
+
+
 def test_a_key_stands_for_one_call_for_ever(dial: Post, twilio: TwilioStandIn) -> None:
     dial(idempotency_key="one")
     # Answers are kept for a day, calls for longer.

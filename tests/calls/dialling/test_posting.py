@@ -167,6 +167,18 @@ def test_a_call_that_is_over_before_the_answer_stays_over(
     assert (answer.status_code, answer.json()["status"]) == (201, "busy")
 
 
+def test_a_call_that_twilio_has_told_of_is_not_in_doubt(
+    dial: Post, twilio: TwilioStandIn, impatient: None
+) -> None:
+    def initiated(request: Any) -> None:
+        Call.objects.update(call_sid=twilio.call.sid, twilio_status="initiated", sequence=0)
+
+    twilio.drills.fails()
+    with before_the_answer(initiated):
+        answer = dial()
+    assert (answer.status_code, answer.json()["status"]) == (201, "dialing")
+
+
 def test_a_process_that_dies_between_commit_and_answer_leaves_the_call_unknown(
     dial: Post, twilio: TwilioStandIn, clock: StandingClock
 ) -> None:
