@@ -79,7 +79,7 @@ RULES = {
     (r"auth_token|api_key_secret|account_sid|parent_id", r"The SID and the auth token .*"),
     (r"parent_id", r"No connection of this account has this id\."),
     # A connection signs in by a token, by a key, or by its parent; a region needs its edge.
-    (r"auth_token|api_key_secret|api_key_sid", r"(Give the auth token|Say the API key's) .*"),
+    (r"auth_token|api_key_secret|api_key_sid", r"(Give the auth token|Say the API key's).*"),
     (r"edge|region", r"Say the (edge|region) too.*"),
     (r"account_sid", r"(Make another connection|There is a connection) .*"),
     (r"signing_keys", r"(Names have|Up to) .*"),

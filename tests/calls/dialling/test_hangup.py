@@ -186,7 +186,7 @@ def test_what_twilio_refuses_is_said(
     dial()
     TwilioConnection.objects.filter(pk=connection.pk).update(auth_token="not it")
     answer = hang_up(api)
-    assert answer.status_code == 400
+    assert answer.status_code == 409
     assert answer.json()["reason"] == "authentication_failed"
     # Whoever was told so tries again when it is put right; no worker does.
     TwilioConnection.objects.filter(pk=connection.pk).update(auth_token=twilio.token)
