@@ -70,12 +70,14 @@ class Connection:
 
 class GoogleSpeechStandIn(VoiceStandIn):
     """certificates: of the service accounts that are let in, by the id of the key. passed: bytes
-    sent to clients, as they go out."""
+    sent to clients, as they go out. hears_out: it refuses only when everything was said, so that
+    gRPC cannot lose the refusal over a message that it is still sending."""
 
     def __init__(self) -> None:
         super().__init__()
         self.certificates: dict[str, bytes] = {}
         self.passed = 0
+        self.hears_out = False
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[None]:
@@ -114,6 +116,9 @@ class GoogleSpeechStandIn(VoiceStandIn):
                     found = cloud_tts.StreamingSynthesizeResponse(audio_content=piece)
                     yield cloud_tts.StreamingSynthesizeResponse.serialize(found)
         except Refused as exc:
+            if self.hears_out:
+                async for _ in requests:
+                    pass
             await self._abort(context, exc)
         except asyncio.CancelledError:
             self.broken_off += 1
