@@ -70,8 +70,8 @@ class Connection:
 
 class GoogleSpeechStandIn(VoiceStandIn):
     """certificates: of the service accounts that are let in, by the id of the key. passed: bytes
-    sent to clients, as they go out. hears_out: it refuses only when everything was said, so that
-    gRPC cannot lose the refusal over a message that it is still sending."""
+    sent to clients, as they go out. hears_out: it does nothing before everything was said, so that
+    gRPC cannot lose what happens over a message that it is still sending."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -107,6 +107,8 @@ class GoogleSpeechStandIn(VoiceStandIn):
     ) -> AsyncIterator[bytes]:
         self.live += 1
         try:
+            if self.hears_out:
+                requests = _again([message async for message in requests])
             fault = await self._begun(context)
             text = await self._asked(requests)
             async for piece in self._answers(text, fault, context):
@@ -116,9 +118,6 @@ class GoogleSpeechStandIn(VoiceStandIn):
                     found = cloud_tts.StreamingSynthesizeResponse(audio_content=piece)
                     yield cloud_tts.StreamingSynthesizeResponse.serialize(found)
         except Refused as exc:
-            if self.hears_out:
-                async for _ in requests:
-                    pass
             await self._abort(context, exc)
         except asyncio.CancelledError:
             self.broken_off += 1
@@ -279,6 +278,11 @@ class Relay:
                 writer.write(piece)
                 await writer.drain()
                 self._stand_in.passed += len(piece) * count
+
+
+async def _again(messages: list[bytes]) -> AsyncIterator[bytes]:
+    for message in messages:
+        yield message
 
 
 def _known(message: Any) -> None:

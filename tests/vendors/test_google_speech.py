@@ -108,7 +108,7 @@ async def test_a_new_connection_that_breaks_is_told(vendor: GoogleSpeechStandIn)
 
 
 async def broken_while_asked(vendor: GoogleSpeechStandIn, speaking: GoogleSpeech) -> bytes:
-    vendor.fault = Fault("mute", times=1)
+    vendor.fault, vendor.hears_out = Fault("mute", times=1), True
     asked = asyncio.create_task(said(speaking))
     await vendor.until(lambda: vendor.live == 1 and vendor.fault.times == 0)
     vendor.hang_up()
