@@ -53,7 +53,7 @@ class TwilioConnectionBodySerializer(StrictSerializer):
         max_length=SECRET_CHARACTERS, default="", allow_blank=True, write_only=True
     )
     signing_keys = SigningKeysField(
-        default=dict, write_only=True, help_text="SharedKeys by name. All of them: others go."
+        default=dict, write_only=True, help_text="Twilio's SharedKeys by name."
     )
     region = PatternField(
         r"[a-z]{2}\d|", expected="Such as ie1; empty: us1.", default="", allow_blank=True

@@ -11,17 +11,17 @@ from rest_framework import serializers
 
 from apps.accounts.models import Account
 from apps.bots.document import defaults_check, merge
-from apps.calls.hours import CALLEE, DAYS, HoursInvalid, hours_read
+from apps.calls.hours import CALLEE, CLOCK, DAYS, HoursInvalid, hours_read
 from apps.core.serializers import PatternField, StrictSerializer, TextField, WholeNumberField
 
 COUNTRY = "Two-letter countries that have phone numbers, such as US or GB."
 OPERATORS = "The server's operator sets it."
 
 
-class CallingHoursSerializer(serializers.Serializer[Any]):
-    """When may be called. The rule itself is in ``apps.calls.hours``."""
+class CallingHoursSerializer(StrictSerializer):
+    """When may be called, for the document: the rule is in ``apps.calls.hours``. {}: always."""
 
-    until = serializers.CharField(help_text="No longer in them; 24:00 is the end of the day.")
+    until = PatternField(CLOCK, expected="", required=False, help_text="No longer in them.")
     days = serializers.ListField(
         child=serializers.ChoiceField(choices=DAYS),
         required=False,
@@ -35,8 +35,18 @@ class CallingHoursSerializer(serializers.Serializer[Any]):
 
     def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
         # A keyword of Python's.
-        begin = serializers.CharField(help_text="HH:MM, from then on.")
+        begin = PatternField(CLOCK, expected="", required=False, help_text="HH:MM; from then on.")
         return {"from": begin, **super().get_fields()}
+
+
+class CallingHoursBodySerializer(CallingHoursSerializer):
+    """The same in a patch: null takes a member away."""
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        found = super().get_fields()
+        for member in found.values():
+            member.allow_null = True
+        return found
 
 
 @extend_schema_field(CallingHoursSerializer(required=False))
@@ -54,6 +64,11 @@ class CallingHoursField(serializers.Field[Any, Any, Any, Any]):
 
     def to_representation(self, value: Any) -> Any:
         return value
+
+
+@extend_schema_field(CallingHoursBodySerializer(required=False))
+class CallingHoursBodyField(CallingHoursField):
+    """Of a patch."""
 
 
 class DefaultsField(serializers.DictField):
@@ -90,11 +105,16 @@ class AccountBodySerializer(StrictSerializer):
         help_text="Dialled by us. Twilio itself begins 1 a second unless it was asked for more.",
     )
     allowed_countries = serializers.ListField(
-        child=CountryField(), max_length=300, help_text="That may be dialled; none: all."
+        child=CountryField(),
+        max_length=300,
+        allow_null=True,
+        help_text="That may be dialled; none: all.",
     )
-    calling_hours = CallingHoursField(help_text="When may be dialled; {}: always.")
+    calling_hours = CallingHoursBodyField(
+        allow_null=True, help_text="When may be dialled; null: always."
+    )
     defaults = DefaultsField(
-        help_text="What bots get that name no provider in a slot: {llm, tts, stt}."
+        allow_null=True, help_text="What bots get that name no provider in a slot: {llm, tts, stt}."
     )
 
     def strangers(self, data: Any) -> dict[str, list[str]]:

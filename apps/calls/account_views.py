@@ -16,7 +16,7 @@ from apps.accounts.models import Account
 from apps.accounts.scopes import ADMIN
 from apps.accounts.services import ACCOUNT_SECRETS, account_patch
 from apps.calls.account_serializers import AccountBodySerializer, AccountSerializer, patch_read
-from apps.core.parsers import JsonParser, MergePatchParser, body_of
+from apps.core.parsers import JsonParser, MergePatchParser
 
 _TAG = ["account"]
 _HOURS = {"from": "09:00", "until": "20:00", "days": ["mon", "tue"], "timezone": "callee"}
@@ -56,10 +56,7 @@ class AccountView(APIView):
             " for calls that are dialled. max_live_calls is the server's operator's to set."
         ),
         tags=_TAG,
-        request={
-            "application/json": AccountBodySerializer,
-            "application/merge-patch+json": AccountBodySerializer,
-        },
+        request={"application/json": AccountBodySerializer},
         responses={
             200: answer(AccountSerializer, "Changed.", _ACCOUNT),
             **errors(400, 401, 413, 415),
@@ -76,7 +73,7 @@ class AccountView(APIView):
         account = _account(request)
         changed = account_patch(
             account_id=account.pk,
-            changes=patch_read(account, body_of(request)),
+            changes=patch_read(account, request.data),
             actor=actor_of(request),
         )
         return Response(AccountSerializer(changed).data)

@@ -6,7 +6,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.bots.tools import SUMMARY_CHARACTERS
+from apps.bots.tools import SUMMARY_CHARACTERS, TRANSFER_MODES
 from apps.calls.dial_serializers import NumberField
 from apps.calls.e164 import EXAMPLE, callee_read, caller_read
 from apps.calls.models import Transfer
@@ -71,7 +71,7 @@ class TransferOrderSerializer(StrictSerializer):
         help_text="Instead of to: a name out of the bot's config.transfers.",
     )
     mode = serializers.ChoiceField(
-        choices=Transfer.Mode.choices,
+        choices=TRANSFER_MODES,
         required=False,
         help_text="warm: the human hears the summary first. By default the target's, or cold.",
     )

@@ -7,14 +7,12 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from rest_framework import status
-from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.accounts.authentication import account_of, actor_of
 from apps.calls import control_schema as schema
-from apps.calls.control import GatewayNotReached, OrderRefused
 from apps.calls.control_serializers import (
     DtmfSerializer,
     SaySerializer,
@@ -27,20 +25,7 @@ from apps.calls.transfers import call_transfer
 from apps.calls.viewsets import CallErrors
 from apps.core.errors import Conflict
 
-RETRY_AFTER_S = 1
-
-
-class Unreached(APIException):
-    """Somebody who has to do it did not answer."""
-
-    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    default_code = "unavailable-error"
-    wait = RETRY_AFTER_S  # DRF makes it Retry-After
-
-
 _ERRORS: Mapping[type[Exception], Callable[[Any], Exception]] = {
-    OrderRefused: lambda exc: Conflict(str(exc)),
-    GatewayNotReached: lambda exc: Unreached(str(exc)),
     NoConnection: lambda exc: Conflict(
         "Twilio has to do this, and nothing is stored that it could be asked by: add a connection "
         "of the call's Twilio account."

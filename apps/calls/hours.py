@@ -24,7 +24,7 @@ from phonenumbers.timezone import UNKNOWN_TIMEZONE, time_zones_for_number
 DAYS: Final = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 CALLEE: Final = "callee"
 _MEMBERS: Final = ("from", "until", "days", "timezone")
-_CLOCK = re.compile(r"([01]\d|2[0-3]):([0-5]\d)|24:00", re.ASCII)
+CLOCK: Final = r"([01][0-9]|2[0-3]):[0-5][0-9]|24:00"
 # A week of days on either side of a change of the clocks.
 _LOOK_AHEAD_DAYS = 9
 
@@ -115,7 +115,7 @@ def _zones(hours: Hours, number: PhoneNumber) -> tuple[ZoneInfo, ...]:
 
 def _minute(value: Mapping[str, Any], member: str) -> int:
     text = value.get(member)
-    if not isinstance(text, str) or not _CLOCK.fullmatch(text):
+    if not isinstance(text, str) or not re.fullmatch(CLOCK, text):
         raise HoursInvalid(member, "A time of the day, such as 09:00.")
     return int(text[:2]) * 60 + int(text[3:])
 

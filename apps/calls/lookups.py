@@ -227,7 +227,9 @@ def _facts_take(row: Call, connection: TwilioConnection, found: Found) -> None:
         row.direction = Call.Direction.OUTBOUND
     row.from_number = row.from_number or str(found.get("from") or "")[:200]
     row.to_number = row.to_number or str(found.get("to") or "")[:200]
-    row.connection = row.connection or connection
+    # An account's own auth token makes a connection that is no row.
+    if row.connection is None and not connection._state.adding:
+        row.connection = connection
     row.asked, row.retry_at = {**row.asked, LOOKED_UP: True}, None
     row.save(
         update_fields=["direction", "from_number", "to_number", "connection", "asked", "retry_at"]

@@ -253,7 +253,7 @@ HANG_UP = extend_schema(
             examples=[OpenApiExample("A call", value=CALL)],
         ),
         409: OpenApiResponse(
-            ErrorSerializer, description="No connection is stored of the call's Twilio account."
+            ErrorSerializer, description="Nobody holds the call whom we could ask to end it."
         ),
         **ERRORS,
     },

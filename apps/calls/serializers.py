@@ -8,6 +8,7 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.bots.serializers import ValueField
+from apps.bots.tools import TRANSFER_MODES
 from apps.calls.models import Call, CallEvent, Transfer, Turn
 from apps.calls.recordings.serializers import RecordingSerializer
 from apps.providers.base import KINDS
@@ -141,6 +142,7 @@ class CostSerializer(serializers.Serializer[Any]):
 class CallTransferSerializer(serializers.ModelSerializer[Transfer]):
     """A caller put through to a human, followed to the end of the human's leg."""
 
+    mode = serializers.ChoiceField(choices=TRANSFER_MODES, read_only=True)
     status = serializers.CharField(read_only=True, help_text="Of the human's leg, as a call's.")
     reason = serializers.CharField(
         read_only=True, help_text="Why the two were not connected, or parted at once."

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from django.urls import register_converter
+
 from apps.calls import callback_views, fallback_views, ringing_views, transfer_views
 from apps.calls.account_views import AccountView
 from apps.calls.control_views import DtmfView, SayView, TransferView
+from apps.calls.converters import SidConverter
 from apps.calls.number_views import PhoneNumberViewSet
 from apps.calls.recordings.views import RecordingView
 from apps.calls.viewsets import CallViewSet, HangUpView
 from apps.core.routing import both
+
+register_converter(SidConverter, "sid")
 
 _numbers = PhoneNumberViewSet.as_view({"get": "list"})
 _number = PhoneNumberViewSet.as_view({"get": "retrieve", "put": "update"})
@@ -17,8 +22,8 @@ _repair = PhoneNumberViewSet.as_view({"post": "repair"})
 urlpatterns = [
     *both("account", AccountView.as_view(), name="account"),
     *both("phone-numbers", _numbers, name="phone-numbers"),
-    *both("phone-numbers/<str:sid>", _number, name="phone-number"),
-    *both("phone-numbers/<str:sid>/repair", _repair, name="phone-number-repair"),
+    *both("phone-numbers/<sid:sid>", _number, name="phone-number"),
+    *both("phone-numbers/<sid:sid>/repair", _repair, name="phone-number-repair"),
     *both("twilio/fallback", fallback_views.fallback, name="fallback"),
     *both("calls", CallViewSet.as_view({"get": "list", "post": "create"}), name="calls"),
     *both("calls/<uuid:pk>", CallViewSet.as_view({"get": "retrieve"}), name="call"),

@@ -26,6 +26,7 @@ from apps.accounts.connections import (
     connection_create,
 )
 from apps.accounts.models import Account, AuditEntry, TwilioConnection
+from apps.accounts.services import account_create
 from apps.accounts.signing import secrets_of
 from apps.telephony import rest
 from apps.telephony.signatures import Secrets
@@ -406,3 +407,27 @@ def test_a_list_costs_the_same_however_long(
         connection_create(account=account, given=given, actor=Actor(), check=False)
     with django_assert_max_num_queries(3):
         assert len(api.get(URL).json()["results"]) == 5
+
+
+@pytest.mark.skipif("database.vendor == 'sqlite'", reason="SQLite in memory has one connection")
+@pytest.mark.django_db(transaction=True)
+def test_two_connections_at_once_both_verify_webhooks(api_for: ApiFor) -> None:
+    account = account_create(name="Hotel", actor=Actor())
+    start, codes = threading.Barrier(2), []
+
+    def connect(client: APIClient, digit: str) -> None:
+        body = {"account_sid": "AC" + digit * 32, "auth_token": f"token-of-{digit}"}
+        start.wait(5)
+        codes.append(client.post(f"{URL}?check=false", body).status_code)
+        database.close()
+
+    threads = [
+        threading.Thread(target=connect, args=(api_for(account), digit)) for digit in ("1", "2")
+    ]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    account.refresh_from_db()
+    assert codes == [201, 201]
+    assert len(secrets_of(account)) == 2

@@ -9,16 +9,15 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import secrets
 import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from typing import Any, TypeVar
 from uuid import UUID
 
 import httpx
+from answers import Coverage, typed
 from botsconfig_client import AuthenticatedClient
 from botsconfig_client.api.api_keys import (
     api_key_create,
@@ -28,7 +27,15 @@ from botsconfig_client.api.api_keys import (
     api_key_rotate,
 )
 from botsconfig_client.api.audit_log import audit_log_list
-from botsconfig_client.api.calls import calls_dial, calls_get, calls_hang_up, calls_list
+from botsconfig_client.api.calls import (
+    calls_dial,
+    calls_dtmf,
+    calls_get,
+    calls_hang_up,
+    calls_list,
+    calls_say,
+    calls_transfer,
+)
 from botsconfig_client.api.credentials import (
     credential_delete,
     credential_get,
@@ -97,6 +104,7 @@ from botsconfig_client.models import (
     Delivery,
     DeliveryDetail,
     DialRequest,
+    DtmfRequest,
     Endpoint,
     EndpointBodyRequest,
     Error,
@@ -124,12 +132,15 @@ from botsconfig_client.models import (
     ReplayRequest,
     RotateRequest,
     RotationRequest,
+    SayRequest,
     ScopesEnum,
     SecretRotationRequest,
     ToolRequest,
     ToolTrialOutcome,
     ToolTrialRequest,
     ToolTrialRequestArguments,
+    TransferModeEnum,
+    TransferOrderRequest,
     TtsRequest,
     TwilioConfig,
     TwilioConfigBodyRequest,
@@ -140,14 +151,17 @@ from botsconfig_client.models import (
     WebhookDeliveryListKind,
     WebhookToolRequest,
 )
-from botsconfig_client.types import UNSET, Response, Unset
+from botsconfig_client.types import UNSET, Unset
+from phones import account, phones
 
 Client = AuthenticatedClient
-Kind = TypeVar("Kind")
 
 # Operations that no client can bring to succeed here, each with the reason.
 NOT_CALLED: dict[str, str] = {
-    "calls_dial": "This server has no Twilio to dial by.",
+    "calls_dial": "Its Twilio, the simulator, cannot call this server back.",
+    "calls_say": "The call that the server has had is over.",
+    "calls_dtmf": "The same.",
+    "calls_transfer": "The same.",
     "calls_recording_get": "The call that the server has had was not recorded.",
     "calls_recording_delete": "The same.",
 }
@@ -389,6 +403,15 @@ def calls(client: Client) -> None:
     ended = calls_hang_up.sync_detailed(call.id, client=client)
     assert typed(ended, 200, Call).status == call.status
 
+    words = SayRequest(text="Hello.", interrupt=True)
+    said = calls_say.sync_detailed(call.id, client=client, body=words)
+    assert typed(said, 409, Error).info == "The call is over."
+    whom = TransferOrderRequest(to="+14158675309", mode=TransferModeEnum.WARM)
+    through = calls_transfer.sync_detailed(call.id, client=client, body=whom)
+    assert typed(through, 409, Error).info == "The call is over."
+    pressed = calls_dtmf.sync_detailed(call.id, client=client, body=DtmfRequest(digits="1#"))
+    assert typed(pressed, 409, Error).info == "The call is over."
+
     wish = DialRequest(config_id=call.config_id, to="+14158675309", from_="+14155550100")
     refused = calls_dial.sync_detailed(client=client, body=wish)
     assert "connection" in typed(refused, 409, Error).info
@@ -441,6 +464,7 @@ def providers(client: Client) -> None:
 STEPS: tuple[Callable[[Client], None], ...] = (
     *(configs, refusals, versions, rendered, tools, once, pages),
     *(keys, credentials, daily_bots, calls, webhooks, providers),
+    *(account, phones),
 )
 
 
@@ -474,44 +498,9 @@ def stranger(key: str) -> Client:
     return AuthenticatedClient(base_url=os.environ["API_URL"], token=key)
 
 
-def typed(answer: Response[Any], status: int, kind: type[Kind]) -> Kind:
-    """Return what the client made of the answer; it must have this status and type."""
-    assert answer.status_code == status, (answer.status_code, answer.content)
-    assert isinstance(answer.parsed, kind), answer.parsed
-    return answer.parsed
-
-
-class Coverage:
-    """Which operations of the document have succeeded."""
-
-    def __init__(self, document: dict[str, Any]) -> None:
-        self._routes = [
-            (method, re.compile(re.sub(r"\{\w+\}", "[^/]+", path)), operation["operationId"])
-            for path, methods in document["paths"].items()
-            for method, operation in methods.items()
-        ]
-        self._missing = {name for _, _, name in self._routes}
-
-    def note(self, answer: httpx.Response) -> None:
-        if answer.is_success:
-            asked = answer.request
-            self._missing -= {
-                name
-                for method, path, name in self._routes
-                if method == asked.method.lower() and path.fullmatch(asked.url.path)
-            }
-
-    def complaints(self) -> list[str]:
-        missing = sorted(self._missing - NOT_CALLED.keys())
-        needless = sorted(NOT_CALLED.keys() - self._missing)
-        return [
-            *(f"No step brings {name} to succeed." for name in missing),
-            *(f"NOT_CALLED excuses {name} for nothing." for name in needless),
-        ]
-
-
 def main() -> int:
-    coverage = Coverage(json.loads(Path(os.environ["SCHEMA"]).read_text()))
+    document = json.loads(Path(os.environ["SCHEMA"]).read_text())
+    coverage = Coverage(document, NOT_CALLED)
     client = AuthenticatedClient(
         base_url=os.environ["API_URL"],
         token=os.environ["API_KEY"],

@@ -20,6 +20,7 @@ SAMPLES = {
     "uuid": str(uuid.UUID(int=7)),
     "int": "1",
     "str": "x",
+    "sid": "PN1",
     "slug": "x",
     "path": "x",
 }

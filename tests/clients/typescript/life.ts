@@ -17,7 +17,10 @@ type Document = { paths: Record<string, Record<string, { operationId: string }>>
 
 // Operations that no client can bring to succeed here, each with the reason.
 const NOT_CALLED: Record<string, string> = {
-  calls_dial: "This server has no Twilio to dial by.",
+  calls_dial: "Its Twilio, the simulator, cannot call this server back.",
+  calls_say: "The call that the server has had is over.",
+  calls_dtmf: "The same.",
+  calls_transfer: "The same.",
   calls_recording_get: "The call that the server has had was not recorded.",
   calls_recording_delete: "The same.",
 };
@@ -333,9 +336,58 @@ async function providers(api: Api): Promise<void> {
   assert.ok(results.some((found) => found.kind === "tts" && found.name === "local"));
 }
 
+// The account's settings, and hours that are none.
+async function account(api: Api): Promise<void> {
+  const hours = { from: "09:00", until: "20:00", timezone: "callee" };
+  const patch = { calls_per_second: 2, calling_hours: hours };
+  const changed = answered(await api.PATCH("/account", { body: patch }), 200);
+  assert.equal(changed.calling_hours.until, "20:00");
+  const bad = { calling_hours: { until: "08:00" } };
+  assert.ok(refused(await api.PATCH("/account", { body: bad }), 400).fields["calling_hours.until"]);
+  answered(await api.PATCH("/account", { body: { calling_hours: null } }), 200);
+  assert.deepEqual(answered(await api.GET("/account"), 200).calling_hours, {});
+}
+
+// A connection to the simulator; one of its numbers is answered by a bot, and by none again.
+async function phones(api: Api): Promise<void> {
+  const credentials = {
+    account_sid: required("TWILIO_ACCOUNT_SID"),
+    auth_token: required("TWILIO_AUTH_TOKEN"),
+  };
+  const wrong = { ...credentials, auth_token: "0".repeat(32) };
+  const error = refused(await api.POST("/twilio-connections", { body: wrong }), 400);
+  assert.equal(error.twilio_code, 20003);
+  const created = await api.POST("/twilio-connections", { body: credentials });
+  const connection = answered(created, 201);
+  const one = { params: { path: { id: connection.id } } };
+  const name = { ...one, body: { name: "Main" } };
+  const patched = answered(await api.PATCH("/twilio-connections/{id}", name), 200);
+  assert.equal(patched.name, "Main");
+  const checked = answered(await api.POST("/twilio-connections/{id}/check", one), 200);
+  assert.equal(checked.check_error, "");
+  const below = answered(await api.GET("/twilio-connections/{id}/subaccounts", one), 200);
+  assert.deepEqual(below.results, []);
+  assert.equal(answered(await api.GET("/twilio-connections"), 200).results.length, 1);
+  assert.ok(answered(await api.GET("/twilio-connections/{id}", one), 200).friendly_name);
+
+  const config = await made(api, body("Answers the phone"));
+  const query = { refresh: true };
+  const page = answered(await api.GET("/phone-numbers", { params: { query } }), 200);
+  const number = { params: { path: { sid: page.results[0]?.sid ?? "" } } };
+  const assign = { ...number, body: { config_id: config.id } };
+  const assigned = answered(await api.PUT("/phone-numbers/{sid}", assign), 200);
+  assert.equal(assigned.actual["voice_url"], config.voice_url);
+  answered(await api.POST("/phone-numbers/{sid}/repair", { ...number, body: {} }), 200);
+  const none = { ...number, body: { config_id: null } };
+  answered(await api.PUT("/phone-numbers/{sid}", none), 200);
+  assert.equal(answered(await api.GET("/phone-numbers/{sid}", number), 200).config_id, null);
+  assert.equal((await api.DELETE("/twilio-connections/{id}", one)).response.status, 204);
+}
+
 const STEPS = [
   ...[configs, refusals, versions, rendered, tools, once, pages],
   ...[keys, credentials, dailyBots, calls, webhooks, providers],
+  ...[account, phones],
 ];
 
 type Answer<Data, Failure> = { data?: Data; error?: Failure; response: Response };
