@@ -352,6 +352,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "ENUM_NAME_OVERRIDES": {
         "VersionStatusEnum": "apps.bots.answers.STATUSES",
+        "TransferModeEnum": "apps.bots.tools.TRANSFER_MODES",
         "CallStatusEnum": "apps.calls.models.Call.Status",
         "KindEnum": "apps.providers.base.KINDS",
         "AuthorKindEnum": "apps.bots.answers.AUTHOR_KINDS",
@@ -378,8 +379,8 @@ LOGGING = {
         "django": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
         # These tell URLs with their queries, headers and payloads, some of them at INFO.
         **{name: {"level": "WARNING"} for name in ("httpx", "httpcore", "websockets")},
-        # It tells of each run of each sweep, two lines a second.
-        # It warns of sweeps that are longer than their interval; the metrics tell how long.
+        # It tells of each run of each sweep, and warns of those longer than their interval, which
+        # the metrics show.
         "apscheduler": {"level": "ERROR"},
     },
 }

@@ -95,7 +95,7 @@ CONNECTIONS = extend_schema_view(
             " An API key signs in to the REST API; webhooks are verified with the auth token."
         ),
         tags=_TAG,
-        request=TwilioConnectionBodySerializer,
+        request={"application/json": TwilioConnectionBodySerializer},
         parameters=[_CHECK],
         responses={
             201: _connection("Connected."),

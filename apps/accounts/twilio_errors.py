@@ -44,12 +44,16 @@ class TwilioRefusal(APIException):
 
 
 def status_of(refused: TwilioError) -> int:
-    """Return the status that a refusal is answered with."""
+    """Return the status that a refusal is answered with.
+
+    Credentials that no member of the request brought are those of a stored connection.
+    """
     if not refused.settled:
         return status.HTTP_502_BAD_GATEWAY
     if refused.is_unprocessed or refused.reason == "unreachable":
         return status.HTTP_503_SERVICE_UNAVAILABLE
-    if refused.reason in _OF_THE_STATE:
+    stored = refused.reason == "authentication_failed" and not refused.field
+    if stored or refused.reason in _OF_THE_STATE:
         return status.HTTP_409_CONFLICT
     return status.HTTP_400_BAD_REQUEST
 

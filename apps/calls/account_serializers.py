@@ -39,6 +39,16 @@ class CallingHoursSerializer(StrictSerializer):
         return {"from": begin, **super().get_fields()}
 
 
+class CallingHoursBodySerializer(CallingHoursSerializer):
+    """The same in a patch: null takes a member away."""
+
+    def get_fields(self) -> dict[str, serializers.Field[Any, Any, Any, Any]]:
+        found = super().get_fields()
+        for member in found.values():
+            member.allow_null = True
+        return found
+
+
 @extend_schema_field(CallingHoursSerializer(required=False))
 class CallingHoursField(serializers.Field[Any, Any, Any, Any]):
     """The hours as they are stored; {} is always."""
@@ -54,6 +64,11 @@ class CallingHoursField(serializers.Field[Any, Any, Any, Any]):
 
     def to_representation(self, value: Any) -> Any:
         return value
+
+
+@extend_schema_field(CallingHoursBodySerializer(required=False))
+class CallingHoursBodyField(CallingHoursField):
+    """Of a patch."""
 
 
 class DefaultsField(serializers.DictField):
@@ -95,7 +110,7 @@ class AccountBodySerializer(StrictSerializer):
         allow_null=True,
         help_text="That may be dialled; none: all.",
     )
-    calling_hours = CallingHoursField(
+    calling_hours = CallingHoursBodyField(
         allow_null=True, help_text="When may be dialled; null: always."
     )
     defaults = DefaultsField(

@@ -1,4 +1,4 @@
-"""REST of calls that are on: say, press keys."""
+"""REST of calls that are on: say, press keys, put through."""
 
 from __future__ import annotations
 
@@ -7,35 +7,25 @@ from collections.abc import Callable, Mapping
 from typing import Any, ClassVar
 
 from rest_framework import status
-from rest_framework.exceptions import APIException
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.accounts.authentication import account_of, actor_of
 from apps.calls import control_schema as schema
-from apps.calls.control import GatewayNotReached, OrderRefused
-from apps.calls.control_serializers import DtmfSerializer, SaySerializer
+from apps.calls.control_serializers import (
+    DtmfSerializer,
+    SaySerializer,
+    TransferOrderSerializer,
+)
 from apps.calls.live import call_press, call_say
 from apps.calls.reach import NoConnection
-from apps.calls.serializers import CallSerializer
+from apps.calls.serializers import CallSerializer, CallTransferSerializer
+from apps.calls.transfers import call_transfer
 from apps.calls.viewsets import CallErrors
 from apps.core.errors import Conflict
 
-RETRY_AFTER_S = 1
-
-
-class Unreached(APIException):
-    """Somebody who has to do it did not answer."""
-
-    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
-    default_code = "unavailable-error"
-    wait = RETRY_AFTER_S  # DRF makes it Retry-After
-
-
 _ERRORS: Mapping[type[Exception], Callable[[Any], Exception]] = {
-    OrderRefused: lambda exc: Conflict(str(exc)),
-    GatewayNotReached: lambda exc: Unreached(str(exc)),
     NoConnection: lambda exc: Conflict(
         "Twilio has to do this, and nothing is stored that it could be asked by: add a connection "
         "of the call's Twilio account."
@@ -84,3 +74,16 @@ class DtmfView(ControlView):
             actor=actor_of(request),
         )
         return Response(CallSerializer(call).data, status=status.HTTP_202_ACCEPTED)
+
+
+class TransferView(ControlView):
+    """Somebody to put the caller through to."""
+
+    @schema.TRANSFER
+    def post(self, request: Request, pk: uuid.UUID) -> Response:
+        body = TransferOrderSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        transfer = call_transfer(
+            account=account_of(request), call_id=pk, wish=body.wish(), actor=actor_of(request)
+        )
+        return Response(CallTransferSerializer(transfer).data, status=status.HTTP_202_ACCEPTED)

@@ -14,7 +14,8 @@ from apps.accounts.audit import Actor, Target, audit_record
 from apps.accounts.models import Account, TwilioConnection
 from apps.accounts.twilio import ask
 from apps.calls import control
-from apps.calls.endings import call_close
+from apps.calls.control import ControlError
+from apps.calls.endings import HUNG_UP, call_close
 from apps.calls.lines import Clock
 from apps.calls.lookups import call_take, connection_of
 from apps.calls.models import Call
@@ -38,7 +39,7 @@ def call_hang_up(
     """End a call and return it. Ending one that is over, or twice, changes nothing.
 
     A call whose CallSid is not known yet is ended as soon as it is. Takes up to 20 s. Raises
-    Call.DoesNotExist, NothingToHangUpWith, or TwilioError.
+    Call.DoesNotExist, NothingToHangUpWith, TwilioError, or control.ControlError.
     """
     try:
         row = _ask(account, call_id, actor, clock)
@@ -46,8 +47,8 @@ def call_hang_up(
         row = Call.objects.owned_by(account).get(pk=call_id)
         _by_the_gateway(row)
         _audit(account, row, actor)
-    if row.call_sid and not row.is_over and row.asked.get("hang_up") == WANTED:
-        _say(row)
+    if not row.is_over and row.asked.get("hang_up") == WANTED:
+        _carry_out(row)
     return Call.objects.select_related("version").get(pk=call_id)
 
 
@@ -67,6 +68,26 @@ def _by_the_gateway(row: Call) -> None:
         control.end(row, "hung_up")
     except control.ControlError as refused:
         raise NothingToHangUpWith from refused
+
+
+def _carry_out(row: Call) -> None:
+    if connection_of(row) is None:
+        _order(row)
+    elif row.call_sid:
+        _say(row)
+
+
+def _order(row: Call) -> None:
+    """Have the gateway end its stream, where nobody can ask Twilio: the Bin's TwiML hangs up then.
+
+    Raises ControlError.
+    """
+    try:
+        control.end(row, HUNG_UP)
+    except ControlError:
+        _mark(row, None)
+        raise
+    _mark(row, SAID)
 
 
 def hang_ups_say(*, clock: Clock = timezone.now) -> int:
@@ -92,7 +113,7 @@ def _want(row: Call, clock: Clock) -> None:
     if row.posted_at is None and row.status in (Call.Status.SCHEDULED, Call.Status.QUEUED):
         call_close(row, status=Call.Status.CANCELED, reason="canceled", at=clock())
         return
-    if connection_of(row) is None:
+    if connection_of(row) is None and row.gateway is None:
         raise NothingToHangUpWith
     row.asked = {**row.asked, "hang_up": WANTED}
     row.save(update_fields=["asked"])

@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from apps.accounts.models import TwilioConnection
+from apps.accounts.models import Account, TwilioConnection
 from apps.accounts.twilio import ask
 from apps.calls.callback_effects import END_REASONS, call_move, moment_of
 from apps.calls.endings import call_close
@@ -227,7 +227,9 @@ def _facts_take(row: Call, connection: TwilioConnection, found: Found) -> None:
         row.direction = Call.Direction.OUTBOUND
     row.from_number = row.from_number or str(found.get("from") or "")[:200]
     row.to_number = row.to_number or str(found.get("to") or "")[:200]
-    row.connection = row.connection or connection
+    # An account's own auth token makes a connection that is no row.
+    if row.connection is None and not connection._state.adding:
+        row.connection = connection
     row.asked, row.retry_at = {**row.asked, LOOKED_UP: True}, None
     row.save(
         update_fields=["direction", "from_number", "to_number", "connection", "asked", "retry_at"]
@@ -249,6 +251,14 @@ def connection_of(call: Call) -> TwilioConnection | None:
     if connection is None and sid and token:
         return TwilioConnection(account_id=call.account_id, account_sid=sid, auth_token=token)
     return connection
+
+
+def connection_stored(account: Account, *, account_sid: str) -> bool:
+    """Whether a Twilio account can be asked about its calls; as ``connection_of``, without one."""
+    if account.twilio_auth_token:
+        return True
+    found: bool = _by_account_sid(account.pk, account_sid).exists()
+    return found
 
 
 def _by_account_sid(account_id: uuid.UUID, sid: str) -> Any:

@@ -66,7 +66,7 @@ NUMBERS = extend_schema_view(
         summary="List the phone numbers of the connected Twilio accounts",
         tags=_TAG,
         parameters=[NumberFilterSerializer],
-        responses={200: PhoneNumberSerializer(many=True), **errors(400, 401, *ASKED)},
+        responses={200: PhoneNumberSerializer(many=True), **errors(400, 401, 409, *ASKED)},
         examples=[OpenApiExample("A number", value=_NUMBER, response_only=True)],
     ),
     retrieve=extend_schema(

@@ -10,7 +10,7 @@ from django.db.models import QuerySet
 from django.http import Http404
 from django.urls import reverse
 from rest_framework import mixins, status, viewsets
-from rest_framework.exceptions import Throttled, ValidationError
+from rest_framework.exceptions import APIException, Throttled, ValidationError
 from rest_framework.request import Request
 from rest_framework.response import Response
 from rest_framework.serializers import BaseSerializer
@@ -19,6 +19,7 @@ from rest_framework.views import APIView
 from apps.accounts.authentication import account_of, actor_of
 from apps.accounts.twilio_errors import TwilioErrors, TwilioRefusal
 from apps.calls import schema
+from apps.calls.control import GatewayNotReached, OrderRefused
 from apps.calls.dial_serializers import DialSerializer
 from apps.calls.dialling import AnotherCall, NotNow, WishRefused, call_dial
 from apps.calls.filters import calls_filtered
@@ -31,6 +32,8 @@ from apps.core.errors import Conflict, Unprocessable
 from apps.core.idempotency import HEADER
 from apps.core.pagination import NewestFirstPagination
 from apps.telephony.rest import MEANINGS, TwilioError
+
+RETRY_AFTER_S = 1
 
 
 class NewestCallFirst(NewestFirstPagination):
@@ -47,6 +50,14 @@ class DialConflict(Conflict):
         self.fields = {refused.field: [str(refused)]} if refused.field else {}
 
 
+class Unreached(APIException):
+    """Somebody who has to do it did not answer."""
+
+    status_code = status.HTTP_503_SERVICE_UNAVAILABLE
+    default_code = "unavailable-error"
+    wait = RETRY_AFTER_S  # DRF makes it Retry-After
+
+
 _ERRORS: Mapping[type[Exception], Callable[[Any], Exception]] = {
     Call.DoesNotExist: lambda exc: Http404(),
     WishRefused: lambda exc: ValidationError(exc.fields),
@@ -54,6 +65,8 @@ _ERRORS: Mapping[type[Exception], Callable[[Any], Exception]] = {
     Busy: lambda exc: Conflict(str(exc)),
     TooFast: lambda exc: Throttled(wait=exc.wait_s, detail=str(exc)),
     AnotherCall: lambda exc: Unprocessable(f"This {HEADER} was used for another call."),
+    OrderRefused: lambda exc: Conflict(str(exc)),
+    GatewayNotReached: lambda exc: Unreached(str(exc)),
     NothingToHangUpWith: lambda exc: Conflict(
         "The call runs at a Twilio account that no connection is stored of; hang it up there."
     ),

@@ -18,11 +18,12 @@ from apps.calls.journal import JournalWriter
 from apps.gateway.gaps import Gaps
 from apps.gateway.line import StreamLine
 from apps.gateway.recordings import StreamRecording
-from apps.gateway.transferring import TwilioTransferrer
+from apps.gateway.transferring import CallTransferrer
 from apps.gateway.warmth import Prepared
 from apps.telephony.streams import Dtmf, Mark, Media, Message, Started
 from apps.voice.conversation import Conversation
 from apps.voice.hearing import Failed
+from apps.voice.orders import Order
 from apps.voice.ports import ProviderError, Turn, Used
 from apps.voice.turns import Heard, Phase
 
@@ -118,7 +119,7 @@ class Session:
         line: StreamLine,
         prepared: Prepared,
         journal: CallJournal,
-        transferrer: TwilioTransferrer | None = None,
+        transferrer: CallTransferrer | None = None,
         recording: StreamRecording | None = None,
     ) -> None:
         self.conversation = conversation
@@ -208,7 +209,7 @@ class Session:
         if self._closed:
             return
         self._closed = True
-        if self.conversation.phase is Phase.TRANSFERRING:
+        if self._is_transferred():
             # Twilio ends the stream when it has the call, often before it says so to us.
             reason = "transferred"
         elif self.conversation.clock.now() < self._pauses_until:
@@ -230,6 +231,17 @@ class Session:
         if self._transferrer is not None:
             await self._transferrer.aclose()
         await self._prepared.aclose()
+
+    def hand_over(self, order: Order, terms: Mapping[str, Any]) -> str:
+        """Put the call through on these terms. Returns why not, or nothing."""
+        if self._transferrer is None:
+            return "ending"
+        self._transferrer.want(order.target, terms)
+        return self.conversation.order(order)
+
+    def _is_transferred(self) -> bool:
+        left = self._transferrer is not None and self._transferrer.may_have_left
+        return left or self.conversation.phase is Phase.TRANSFERRING
 
     async def _write(self) -> None:
         # The socket broke: the reading side is about to learn of it too, and ends the session.

@@ -24,7 +24,8 @@ def refused(code: int, status: int = 400) -> TwilioError:
     [
         (refused(21211), 400),
         (refused(21215), 400),
-        (refused(20003, 401), 400),
+        (refused(20003, 401), 409),
+        (TwilioError("authentication_failed", "No.", code=20003, field="auth_token"), 400),
         (refused(99999), 400),
         (refused(20404, 404), 409),
         (refused(10001), 409),

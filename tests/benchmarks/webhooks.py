@@ -162,16 +162,19 @@ async def measure(server: Server, account: Mapping[str, str], options: Any) -> d
     }
     load = await Load(server.port).open()
     times: dict[str, list[float]] = {name: [] for name in kinds}
+    cpu_s = dict.fromkeys(kinds, 0.0)
     for kind in kinds.values():
         await load.run(kind, 1.0)  # warm
     for _ in range(options.slices):
         for name, kind in kinds.items():
+            before_s = server.cpu_s()
             times[name] += await load.run(kind, options.seconds / options.slices)
+            cpu_s[name] += server.cpu_s() - before_s
     load.close()
-    return shown(times)
+    return shown(times, cpu_s)
 
 
-def shown(times: Mapping[str, list[float]]) -> dict[str, Any]:
+def shown(times: Mapping[str, list[float]], cpu_s: Mapping[str, float]) -> dict[str, Any]:
     found: dict[str, Any] = {"per_second": PER_SECOND}
     for name, taken in times.items():
         p50, p99 = quantile(taken, 0.5), quantile(taken, 0.99)
@@ -180,6 +183,7 @@ def shown(times: Mapping[str, list[float]]) -> dict[str, Any]:
             "requests": len(taken),
             "p50_ms": round(p50, 2),
             "p99_ms": round(p99, 2),
+            "cpu_ms": round(cpu_s[name] * 1_000 / len(taken), 2),
             "p50_to_healthz": round(p50 / base50, 2),
             "p99_to_healthz": round(p99 / base99, 2),
         }

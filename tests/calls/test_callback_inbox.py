@@ -71,12 +71,14 @@ def test_a_delivery_that_comes_twice_is_kept_once(client: Client, signing: Accou
     assert TwilioCallback.objects.count() == 1
 
 
+@pytest.mark.parametrize("path", ["/twilio/status", "/twilio/amd"])
 def test_the_same_words_about_another_call_are_another_delivery(
-    client: Client, signing: Account
+    client: Client, signing: Account, path: str
 ) -> None:
-    for sid in ("CA1", "CA2"):
-        tell(client, signing, "/twilio/status", CallSid=sid, SequenceNumber="0")
-    assert TwilioCallback.objects.count() == 2
+    for call in ("5f2c5f0e-9d1f-4f0e-8d2c-3a9b6f7d1c12", "5f2c5f0e-9d1f-4f0e-8d2c-3a9b6f7d1c13"):
+        tell(client, signing, path, call=call, CallSid="CA1")
+    tell(client, signing, "/twilio/recording", CallSid="CA1")
+    assert TwilioCallback.objects.count() == 3
 
 
 @pytest.mark.parametrize("path", PATHS)

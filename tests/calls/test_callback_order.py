@@ -11,8 +11,11 @@ from typing import Any
 import pytest
 from pytest_django import DjangoAssertNumQueries, DjangoCaptureOnCommitCallbacks
 
+from apps.accounts.audit import Actor
 from apps.accounts.models import Account, TwilioConnection
+from apps.bots.document import draft_read
 from apps.bots.models import TwilioConfig
+from apps.bots.services import config_create
 from apps.calls.callback_effects import EFFECTS
 from apps.calls.callback_orphans import orphans_adopt
 from apps.calls.callbacks import GRACE, callbacks_apply, callbacks_sweep
@@ -20,6 +23,7 @@ from apps.calls.models import Call, CallEvent, PhoneNumber, TwilioCallback, call
 from apps.calls.news import machine_verdict
 from tests.calls.test_calls_api import make_call
 from tests.calls.twilio_side import NOW, SID, arrived
+from tests.conftest import BODY
 
 Kind = TwilioCallback.Kind
 
@@ -413,6 +417,23 @@ def test_a_strangers_number_adopts_nothing(
     row = arrived(unknown_call(config), "completed", To=number.number)
     TwilioCallback.objects.filter(pk=row.pk).update(account=stranger)
     assert orphans_adopt(now=NOW) == 0
+
+
+def test_a_number_that_a_stranger_has_too_is_ours_for_our_calls(
+    config: TwilioConfig, stranger: Account, number: PhoneNumber
+) -> None:
+    theirs = config_create(account=stranger, draft=draft_read(BODY), actor=Actor())
+    PhoneNumber.objects.create(
+        id=uuid.UUID(int=0),
+        account=stranger,
+        connection=number.connection,
+        sid="PN0",
+        number=number.number,
+        config=theirs,
+    )
+    arrived(unknown_call(config), "no-answer", To=number.number)
+    orphans_adopt(now=NOW)
+    assert Call.objects.get().config_id == config.id
 
 
 def test_a_row_that_is_gone_is_not_made_again(config: TwilioConfig, number: PhoneNumber) -> None:

@@ -184,7 +184,7 @@ def test_an_answer_that_was_lost_does_not_lose_what_was_there(
     assert assign(api, number, config).json()["before"]["voice_url"] == DEMO
 
 
-@pytest.mark.parametrize(("code", "status"), [(21402, 400), (20003, 400), (20404, 409)])
+@pytest.mark.parametrize(("code", "status"), [(21402, 400), (20003, 409), (20404, 409)])
 def test_what_twilio_refuses_is_said(
     api: APIClient,
     number: Resource,

@@ -29,7 +29,7 @@ from botsconfig_client.api.twilio_connections import (
 from botsconfig_client.models import (
     Account,
     AssignmentRequest,
-    CallingHoursRequest,
+    CallingHoursBodyRequest,
     ConfigRequest,
     Error,
     LlmRequest,
@@ -49,11 +49,11 @@ from botsconfig_client.models import (
 
 def account(client: Client) -> None:
     """The account's settings, and hours that are none."""
-    hours = CallingHoursRequest(from_="09:00", until="20:00", timezone="callee")
+    hours = CallingHoursBodyRequest(from_="09:00", until="20:00", timezone="callee")
     patch = PatchedAccountBodyRequest(calls_per_second=2, calling_hours=hours)
     changed = typed(account_patch.sync_detailed(client=client, body=patch), 200, Account)
     assert changed.calling_hours.until == "20:00"
-    bad = PatchedAccountBodyRequest(calling_hours=CallingHoursRequest(until="08:00"))
+    bad = PatchedAccountBodyRequest(calling_hours=CallingHoursBodyRequest(until="08:00"))
     refused = typed(account_patch.sync_detailed(client=client, body=bad), 400, Error)
     assert "calling_hours.until" in refused.fields
     always = PatchedAccountBodyRequest(calling_hours=None)

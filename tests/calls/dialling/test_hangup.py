@@ -13,6 +13,7 @@ from rest_framework.test import APIClient
 from apps.accounts.models import Account, AuditEntry, TwilioConnection
 from apps.accounts.signing import signing_secrets_refresh
 from apps.bots.models import TwilioConfig
+from apps.calls import control
 from apps.calls.callbacks import callbacks_sweep
 from apps.calls.due import calls_due_dial
 from apps.calls.hangup import AGAIN, hang_ups_say
@@ -21,6 +22,7 @@ from apps.calls.models import Call
 from apps.webhooks.models import Endpoint, Event
 from tests.calls.dialling.conftest import Post, StandingClock, before_the_answer, the_call
 from tests.calls.test_calls_api import make_call
+from tests.calls.test_control import GATEWAY, Holder
 from tests.conftest import ApiFor
 from tests.support.twilio import TwilioStandIn
 
@@ -184,7 +186,7 @@ def test_what_twilio_refuses_is_said(
     dial()
     TwilioConnection.objects.filter(pk=connection.pk).update(auth_token="not it")
     answer = hang_up(api)
-    assert answer.status_code == 400
+    assert answer.status_code == 409
     assert answer.json()["reason"] == "authentication_failed"
     # Whoever was told so tries again when it is put right; no worker does.
     TwilioConnection.objects.filter(pk=connection.pk).update(auth_token=twilio.token)
@@ -208,6 +210,41 @@ def test_a_call_without_a_connection_cannot_be_ended_from_here(
     answer = hang_up(api)
     assert answer.status_code == 409
     assert "connection" in answer.json()["info"]
+
+
+@pytest.fixture
+def held(config: TwilioConfig) -> Call:
+    """A call by a Bin alone, which a gateway of this process holds."""
+    return make_call(config, gateway=GATEWAY, twilio_account_sid="AC" + "9" * 32)
+
+
+@pytest.mark.usefixtures("held")
+def test_a_call_without_a_connection_is_ended_by_its_gateway(api: APIClient) -> None:
+    holder = Holder({"ok": True})
+    deaf = control.listen(GATEWAY, holder)
+    try:
+        assert hang_up(api).status_code == 200
+        assert hang_up(api).status_code == 200
+    finally:
+        deaf()
+    (order,) = holder.orders
+    assert (order["kind"], order["reason"]) == ("end", "hung_up")
+
+
+@pytest.mark.usefixtures("held")
+def test_a_gateway_that_is_not_reached_can_be_asked_again(api: APIClient) -> None:
+    answer = hang_up(api)
+    assert answer.status_code == 503
+    assert answer["Retry-After"] == "1"
+    # Should it end by itself now, it was not us who ended it.
+    assert "hang_up" not in the_call().asked
+    holder = Holder({"ok": True})
+    deaf = control.listen(GATEWAY, holder)
+    try:
+        assert hang_up(api).status_code == 200
+    finally:
+        deaf()
+    assert len(holder.orders) == 1
 
 
 def test_a_stranger_ends_nothing(

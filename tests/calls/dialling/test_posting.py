@@ -36,7 +36,7 @@ REFUSALS = [
     (21219, 400, "number_not_verified", ["to"]),
     (21210, 400, "caller_id_not_owned", ["from"]),
     (21212, 400, "caller_id_invalid", ["from"]),
-    (20003, 400, "authentication_failed", []),
+    (20003, 409, "authentication_failed", []),
     (10001, 409, "account_inactive", []),
     (10004, 409, "too_many_calls", []),
     (32018, 400, "twiml_too_long", []),
