@@ -15,6 +15,7 @@ from apps.calls.admission import Entrance
 from apps.calls.costs import Tariff, tariffs_of, turn_cost, turn_usage
 from apps.calls.entries import PAUSED, CallBegan, CallFinished, Happened, TurnTaken
 from apps.calls.journal import JournalWriter
+from apps.gateway.gaps import Gaps
 from apps.gateway.line import StreamLine
 from apps.gateway.recordings import StreamRecording
 from apps.gateway.transferring import CallTransferrer
@@ -130,6 +131,7 @@ class Session:
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
         self._pauses_until = -float("inf")
+        self._gaps = Gaps(lambda missing: journal.event("audio.lost", {"messages": missing}))
 
     @property
     def call_id(self) -> uuid.UUID:
@@ -161,6 +163,7 @@ class Session:
 
     def frame(self, text: str, audio: bytes) -> None:
         """Take a media message and the audio that is in it."""
+        self._gaps.frame(text)
         if self._recording is not None and audio:
             self._recording.frame(text, audio)
         self.hear(audio)
@@ -168,7 +171,8 @@ class Session:
     def take(self, message: Message) -> None:
         """Take one message of the stream."""
         match message:
-            case Media(payload=audio, timestamp_ms=stamp_ms):
+            case Media(payload=audio, timestamp_ms=stamp_ms, chunk=chunk):
+                self._gaps.numbered(chunk)
                 if self._recording is not None:
                     self._recording.recorder.caller(audio, stamp_ms)
                 self.hear(audio)
@@ -211,6 +215,7 @@ class Session:
         elif self.conversation.clock.now() < self._pauses_until:
             reason = PAUSED
         reason = self.line.end_reason or reason
+        self._gaps.close()
         self.conversation.observe(Heard.GONE)
         self.conversation.parts.playout.close()
         self.conversation.parts.hearing.close()
