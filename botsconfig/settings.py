@@ -352,6 +352,7 @@ SPECTACULAR_SETTINGS = {
     "SWAGGER_UI_DIST": "SIDECAR",
     "ENUM_NAME_OVERRIDES": {
         "VersionStatusEnum": "apps.bots.answers.STATUSES",
+        "TransferModeEnum": "apps.bots.tools.TRANSFER_MODES",
         "CallStatusEnum": "apps.calls.models.Call.Status",
         "KindEnum": "apps.providers.base.KINDS",
         "AuthorKindEnum": "apps.bots.answers.AUTHOR_KINDS",

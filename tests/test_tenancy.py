@@ -180,6 +180,7 @@ MAKERS: dict[str, Callable[[Account], Thing]] = {
     "/calls/{id}/hangup": a_call_to_come,
     "/calls/{id}/say": a_call_that_is_on,
     "/calls/{id}/dtmf": a_call_that_is_on,
+    "/calls/{id}/transfer": a_call_that_is_on,
     "/api-keys": a_key,
     "/api-keys/{id}": a_key,
     "/api-keys/{id}/rotate": a_key,
@@ -209,7 +210,7 @@ OF_EVERYBODY = {"/providers", "/webhooks/kinds"}
 # What another account may do under a name that both may use, and its answer.
 OUR_OWN: dict[tuple[str, str], int] = {("put", "/credentials/{provider}"): 200}
 
-OF_TWILIO = ("/twilio-connections", "/phone-numbers", "/calls/{id}/dtmf")
+OF_TWILIO = ("/twilio-connections", "/phone-numbers", "/calls/{id}/dtmf", "/calls/{id}/transfer")
 
 LISTS = [
     operation

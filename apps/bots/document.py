@@ -6,8 +6,8 @@ A body is native or Daily Bots'; both become one document, which is what the gat
 "tts": {"provider", "model", "voice", "language", "options"}, "stt": {"provider", "model",
 "language", "options"}, "turns", "greeting": {"mode", "text"}, "lines", "recording": {"enabled",
 "consent"}, "variables": {name: {"type", "default", "description"}}, "transfers": {name: {"to",
-"description"}}, "webhook_tools", "max_duration"}``. Members that came later are missing from older
-documents.
+"description", "mode"}}, "webhook_tools", "max_duration"}``. Members that came later are missing
+from older documents.
 """
 
 from __future__ import annotations

@@ -34,6 +34,10 @@ END_CALL, TRANSFER_CALL = "end_call", "transfer_call"
 
 TIMEOUT_DEFAULT_S, TIMEOUT_SHORTEST_S, TIMEOUT_LONGEST_S = ToolTerms().timeout_s, 0.5, 120.0
 FILLER_CHARACTERS = 1_000
+# warm: the human is told something before the caller is connected.
+TRANSFER_MODES = ("cold", "warm")
+# What a human is told before a caller is put through.
+SUMMARY_CHARACTERS = 1_000
 NUMBER_OR_SIP = r"\+[1-9][0-9]{6,14}|sips?:[A-Za-z0-9._~%!$&'()*+,;=:@?/-]{3,400}"
 TRANSFER_NAME = r"[A-Za-z0-9_-]{1,64}"
 
@@ -134,6 +138,11 @@ class TransferSerializer(StrictSerializer):
         allow_blank=True,
         max_length=FILLER_CHARACTERS,
         help_text="When to choose it, for the model.",
+    )
+    mode = serializers.ChoiceField(
+        choices=TRANSFER_MODES,
+        default="cold",
+        help_text="warm: they hear a summary of the call, from the model, before the caller does.",
     )
 
 

@@ -15,6 +15,7 @@ from apps.bots.models import TwilioConfig, TwilioConfigVersion
 from apps.bots.selectors import Admission, admission_of, stream_admit
 from apps.calls.models import Call, StreamPass, Turn, call_id
 from apps.calls.tokens import StreamToken, token_read
+from apps.calls.transfer_ends import transfer_note
 from apps.calls.webhook_requests import REFUSED
 from apps.voice.ports import ChatMessage
 
@@ -165,7 +166,9 @@ def _kept(given: Mapping[str, str], admission: Admission) -> dict[str, str]:
 
 def _past(call: Call, token: StreamToken, now: datetime) -> Past:
     began = call.answered_at or call.started_at
-    return Past(said_in(call), max(0.0, (now - began).total_seconds()), silent=token.silent)
+    note = transfer_note(call)
+    said = (*said_in(call), *([ChatMessage("system", note)] if note else ()))
+    return Past(said, max(0.0, (now - began).total_seconds()), silent=token.silent)
 
 
 def said_in(call: Call) -> tuple[ChatMessage, ...]:

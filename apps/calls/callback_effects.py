@@ -11,6 +11,7 @@ from datetime import datetime
 from apps.calls.endings import call_close
 from apps.calls.models import Call, CallEvent, TwilioCallback
 from apps.calls.news import verdict_given
+from apps.calls.transfer_ends import leg_apply
 from apps.telephony.progress import Progress, moment, number, progress_read, word
 from apps.telephony.stream_errors import stream_fault
 
@@ -157,6 +158,7 @@ EFFECTS: dict[str, Effect] = {
     Kind.STREAM: stream_apply,
     Kind.AMD: amd_apply,
     Kind.RECORDING: recording_apply,
+    Kind.LEG: leg_apply,
 }
 
 

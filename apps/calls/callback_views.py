@@ -28,8 +28,8 @@ _OURS = ("account", "call", "key", "bodySHA256")
 @csrf_exempt
 @require_http_methods(["GET", "POST"])
 def status(request: HttpRequest) -> HttpResponse:
-    """A call's progress: ``StatusCallback`` of dialled calls and of numbers."""
-    return _taken(request, Kind.STATUS)
+    """A call's progress: ``StatusCallback`` of dialled calls, numbers, and transfers' legs."""
+    return _taken(request, Kind.LEG if "leg" in request.GET else Kind.STATUS)
 
 
 @csrf_exempt
@@ -69,6 +69,8 @@ def _taken(request: HttpRequest, kind: TwilioCallback.Kind) -> HttpResponse:
         REFUSED.labels(refused.reason).inc()
         return HttpResponse(status=204)
     told = {name: value for name, value in asked.fields.items() if name not in _OURS}
+    if kind == Kind.LEG:
+        told["leg"] = request.GET["leg"]
     about = _call_of(request, asked)
     if about is None:
         REFUSED.labels("call_missing").inc()

@@ -113,6 +113,8 @@ def callbacks_apply(call_id: uuid.UUID, *, now: datetime | None = None) -> int:
         rows = TwilioCallback.objects.filter(call_id=call_id, applied_at=None, kind__in=EFFECTS)
         in_order = rows.order_by(F("sequence").asc(nulls_last=True), "id")
         due = [row for row in in_order if not _waits(call, row, now)]
+        # Legs count their own; what they say makes the end of a call what it is.
+        due.sort(key=lambda row: row.kind != Kind.LEG)
         for row in due:
             if _is_about(call, row):
                 EFFECTS[row.kind](call, row)
@@ -127,11 +129,15 @@ def _is_about(call: Call, row: TwilioCallback) -> bool:
     An account signs what it likes with its own token, another account's id of a call included.
     """
     fields = row.fields
-    sid = fields.get("CallSid", "")[:64]
+    # Of a transfer's leg, the call is the parent.
+    is_leg = row.kind == Kind.LEG
+    sid = fields.get("ParentCallSid" if is_leg else "CallSid", "")[:64]
     if row.account_id != call.account_id or (call.call_sid and sid and sid != call.call_sid):
         PASSED_OVER.labels("another_call").inc()
         logger.warning("A callback is of another call", extra={"call": str(call.id)})
         return False
+    if is_leg:
+        return True
     if sid and not call.call_sid and not _taken(call, sid):
         call.call_sid = sid
     call.twilio_account_sid = call.twilio_account_sid or fields.get("AccountSid", "")[:64]

@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from drf_spectacular.utils import OpenApiExample, OpenApiResponse, extend_schema
 
-from apps.calls.control_serializers import DtmfSerializer, SaySerializer
-from apps.calls.schema import CALL
-from apps.calls.serializers import CallSerializer
+from apps.calls.control_serializers import (
+    DtmfSerializer,
+    SaySerializer,
+    TransferOrderSerializer,
+)
+from apps.calls.schema import CALL, TRANSFER_ROW
+from apps.calls.serializers import CallSerializer, CallTransferSerializer
 from apps.core.schema import ErrorSerializer
 
 _ERRORS = {
@@ -61,4 +65,50 @@ DTMF = extend_schema(
         **_ERRORS,
     },
     examples=[OpenApiExample("An extension", value={"digits": "ww12#"})],
+)
+_ASKED_FOR = {
+    **TRANSFER_ROW,
+    "status": "queued",
+    "leg_call_sid": "",
+    **dict.fromkeys(("answered_at", "bridged_at", "ended_at")),
+}
+TRANSFER = extend_schema(
+    operation_id="calls_transfer",
+    summary="Put the caller through to a human",
+    description=(
+        "The answer does not wait for anybody to be reached: read the call's transfers, or take "
+        "its events. If nobody answers, the caller is back with the bot, which says so."
+    ),
+    tags=["calls"],
+    request=TransferOrderSerializer,
+    responses={
+        202: OpenApiResponse(
+            CallTransferSerializer,
+            description="Taken.",
+            examples=[OpenApiExample("Asked for", value=_ASKED_FOR)],
+        ),
+        409: OpenApiResponse(
+            ErrorSerializer,
+            description=(
+                f"{_NOT_ON} Or it is being put through already, or nothing is stored that Twilio "
+                "could be asked by."
+            ),
+        ),
+        502: OpenApiResponse(
+            ErrorSerializer, description="Twilio did not say whose number caller_id is."
+        ),
+        **_ERRORS,
+    },
+    examples=[
+        OpenApiExample(
+            "Warm",
+            value={
+                "to": "+14158675309",
+                "mode": "warm",
+                "summary": "Ann Miller calls about her booking of Friday.",
+                "say": "I will put you through.",
+            },
+            request_only=True,
+        )
+    ],
 )

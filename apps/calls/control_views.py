@@ -1,4 +1,4 @@
-"""REST of calls that are on: say, press keys."""
+"""REST of calls that are on: say, press keys, put through."""
 
 from __future__ import annotations
 
@@ -13,10 +13,15 @@ from rest_framework.views import APIView
 
 from apps.accounts.authentication import account_of, actor_of
 from apps.calls import control_schema as schema
-from apps.calls.control_serializers import DtmfSerializer, SaySerializer
+from apps.calls.control_serializers import (
+    DtmfSerializer,
+    SaySerializer,
+    TransferOrderSerializer,
+)
 from apps.calls.live import call_press, call_say
 from apps.calls.reach import NoConnection
-from apps.calls.serializers import CallSerializer
+from apps.calls.serializers import CallSerializer, CallTransferSerializer
+from apps.calls.transfers import call_transfer
 from apps.calls.viewsets import CallErrors
 from apps.core.errors import Conflict
 
@@ -69,3 +74,16 @@ class DtmfView(ControlView):
             actor=actor_of(request),
         )
         return Response(CallSerializer(call).data, status=status.HTTP_202_ACCEPTED)
+
+
+class TransferView(ControlView):
+    """Somebody to put the caller through to."""
+
+    @schema.TRANSFER
+    def post(self, request: Request, pk: uuid.UUID) -> Response:
+        body = TransferOrderSerializer(data=request.data)
+        body.is_valid(raise_exception=True)
+        transfer = call_transfer(
+            account=account_of(request), call_id=pk, wish=body.wish(), actor=actor_of(request)
+        )
+        return Response(CallTransferSerializer(transfer).data, status=status.HTTP_202_ACCEPTED)

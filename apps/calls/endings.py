@@ -8,7 +8,8 @@ from datetime import datetime
 from typing import Any
 
 from apps.bots.models import TwilioConfigVersion
-from apps.calls.models import Call, Turn
+from apps.calls.entries import TRANSFERRED
+from apps.calls.models import Call, Transfer, Turn
 from apps.webhooks.services import event_publish
 
 ENDED = ("status", "end_reason", "ended_at", "reap_at")
@@ -25,11 +26,14 @@ def call_close(call: Call, *, status: str, reason: str, at: datetime) -> bool:
     if call.is_over:
         return False
     call.status = status
+    if reason == TRANSFERRED and not _was_connected(call):
+        reason = "caller_hung_up"
     ended_by_us = status == Call.Status.COMPLETED and "hang_up" in call.asked
     call.end_reason = HUNG_UP if ended_by_us else reason
     call.ended_at = max(at, call.started_at)
     call.reap_at = None
     call.save(update_fields=ENDED)
+    _transfers_end(call, call.ended_at)
     event_publish(
         account_id=call.account_id,
         kind="call.ended",
@@ -37,6 +41,21 @@ def call_close(call: Call, *, status: str, reason: str, at: datetime) -> bool:
         key=str(call.id),
     )
     return True
+
+
+def _was_connected(call: Call) -> bool:
+    """Whether a call that was put through reached anybody, as far as that was followed."""
+    known = list(Transfer.objects.filter(call=call).values_list("bridged_at", flat=True))
+    return not known or any(known)
+
+
+def _transfers_end(call: Call, at: datetime) -> None:
+    """A call that is over is put through to nobody any more, whatever was not told of it."""
+    for transfer in Transfer.objects.filter(call=call, ended_at=None):
+        reached = transfer.answered_at is not None or transfer.bridged_at is not None
+        transfer.status = Call.Status.COMPLETED if reached else Call.Status.CANCELED
+        transfer.ended_at = max(at, transfer.started_at)
+        transfer.save(update_fields=["status", "ended_at"])
 
 
 def call_started(call: Call) -> None:

@@ -15,7 +15,7 @@ from django.db import IntegrityError, transaction
 from django.db.models import Exists, OuterRef, Q
 from django.utils import timezone
 
-from apps.accounts.models import TwilioConnection
+from apps.accounts.models import Account, TwilioConnection
 from apps.accounts.twilio import ask
 from apps.calls.callback_effects import END_REASONS, call_move, moment_of
 from apps.calls.endings import call_close
@@ -251,6 +251,14 @@ def connection_of(call: Call) -> TwilioConnection | None:
     if connection is None and sid and token:
         return TwilioConnection(account_id=call.account_id, account_sid=sid, auth_token=token)
     return connection
+
+
+def connection_stored(account: Account, *, account_sid: str) -> bool:
+    """Whether a Twilio account can be asked about its calls; as ``connection_of``, without one."""
+    if account.twilio_auth_token:
+        return True
+    found: bool = _by_account_sid(account.pk, account_sid).exists()
+    return found
 
 
 def _by_account_sid(account_id: uuid.UUID, sid: str) -> Any:

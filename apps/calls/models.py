@@ -249,7 +249,8 @@ class Transfer(models.Model):
     """A call put through to a human, followed to the end of the human's leg.
 
     summary: what the human is told before the two are connected. leg_sid: the CallSid of the leg.
-    status: as Twilio's of a call.
+    status: as Twilio's of a call. bridged_at: when the two were connected. reason: one word for why
+    that failed, or why it was over at once.
     """
 
     class Mode(models.TextChoices):
@@ -267,6 +268,7 @@ class Transfer(models.Model):
     sequence = models.IntegerField(null=True, blank=True)
     started_at = models.DateTimeField()
     answered_at = models.DateTimeField(null=True, blank=True)
+    bridged_at = models.DateTimeField(null=True, blank=True)
     ended_at = models.DateTimeField(null=True, blank=True)
 
     class Meta:

@@ -117,6 +117,19 @@ _RECORDING = {
     "is_partial": False,
     "url": f"/calls/{CALL['id']}/recording",
 }
+TRANSFER_ROW = {
+    "id": "0b0d8a9e-5a52-4a5c-9a1f-0f8f6bb6a1a2",
+    "to": "+14158675309",
+    "mode": "warm",
+    "summary": "Ann Miller calls about her booking of Friday.",
+    "status": "completed",
+    "reason": "",
+    "leg_call_sid": "CA0b2a5f5e0d2c4d0f8d3f8a6f5b6c7d8e",
+    "started_at": "2026-01-31T12:00:05Z",
+    "answered_at": "2026-01-31T12:00:06Z",
+    "bridged_at": "2026-01-31T12:00:07Z",
+    "ended_at": "2026-01-31T12:00:09Z",
+}
 _EVENT = {"at": "2026-01-31T12:00:03Z", "kind": "mark.lost", "data": {}}
 
 
@@ -219,7 +232,7 @@ CALLS = extend_schema_view(
                 value={
                     **CALL,
                     "variables": {"guest": "Ann"},
-                    **{"costs": _COSTS, "turns": [_TURN], "events": [_EVENT]},
+                    **{"costs": _COSTS, "turns": [_TURN], "transfers": [], "events": [_EVENT]},
                     "recording": _RECORDING,
                 },
                 response_only=True,

@@ -18,11 +18,12 @@ def calls_of(account: Account) -> QuerySet[Call]:
 
 
 def calls_with_transcript(account: Account) -> QuerySet[Call]:
-    """The same, with turns and events at hand: three queries, however many there are."""
+    """The same, with turns, transfers and events at hand: four queries, however many there are."""
     return (
         calls_of(account)
         .select_related("recording")
         .prefetch_related(
+            "transfers",
             Prefetch("turns", Turn.objects.order_by("id")),
             Prefetch("events", CallEvent.objects.order_by("at", "id")),
         )

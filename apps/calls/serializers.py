@@ -8,7 +8,8 @@ from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
 from apps.bots.serializers import ValueField
-from apps.calls.models import Call, CallEvent, Turn
+from apps.bots.tools import TRANSFER_MODES
+from apps.calls.models import Call, CallEvent, Transfer, Turn
 from apps.calls.recordings.serializers import RecordingSerializer
 from apps.providers.base import KINDS
 
@@ -138,6 +139,30 @@ class CostSerializer(serializers.Serializer[Any]):
     )
 
 
+class CallTransferSerializer(serializers.ModelSerializer[Transfer]):
+    """A caller put through to a human, followed to the end of the human's leg."""
+
+    mode = serializers.ChoiceField(choices=TRANSFER_MODES, read_only=True)
+    status = serializers.CharField(read_only=True, help_text="Of the human's leg, as a call's.")
+    reason = serializers.CharField(
+        read_only=True, help_text="Why the two were not connected, or parted at once."
+    )
+    leg_call_sid = serializers.CharField(
+        source="leg_sid", read_only=True, help_text="Twilio's id of the human's leg."
+    )
+    bridged_at = serializers.DateTimeField(
+        read_only=True, allow_null=True, help_text="When the two were connected."
+    )
+
+    class Meta:
+        model = Transfer
+        fields = (
+            *("id", "to", "mode", "summary", "status", "reason", "leg_call_sid"),
+            *("started_at", "answered_at", "bridged_at", "ended_at"),
+        )
+        read_only_fields = fields
+
+
 class CallErrorSerializer(serializers.Serializer[Any]):
     """Why a call was not made, or broke off."""
 
@@ -221,6 +246,7 @@ class CallDetailSerializer(CallSerializer):
     )
     costs = CostSerializer(many=True, read_only=True, help_text="A line for each slot.")
     turns = TurnSerializer(many=True, read_only=True)
+    transfers = CallTransferSerializer(many=True, read_only=True)
     events = CallEventSerializer(many=True, read_only=True)
     recording = RecordingSerializer(
         read_only=True, allow_null=True, default=None, help_text="null if it was not recorded."
@@ -229,6 +255,6 @@ class CallDetailSerializer(CallSerializer):
     class Meta(CallSerializer.Meta):
         fields: tuple[str, ...] = (
             *CallSerializer.Meta.fields,
-            *("variables", "costs", "turns", "events", "recording"),
+            *("variables", "costs", "turns", "transfers", "events", "recording"),
         )
         read_only_fields = fields

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from django.urls import register_converter
 
-from apps.calls import callback_views, fallback_views, ringing_views
+from apps.calls import callback_views, fallback_views, ringing_views, transfer_views
 from apps.calls.account_views import AccountView
-from apps.calls.control_views import DtmfView, SayView
+from apps.calls.control_views import DtmfView, SayView, TransferView
 from apps.calls.converters import SidConverter
 from apps.calls.number_views import PhoneNumberViewSet
 from apps.calls.recordings.views import RecordingView
@@ -31,6 +31,9 @@ urlpatterns = [
     *both("calls/<uuid:pk>/say", SayView.as_view(), name="call-say"),
     *both("calls/<uuid:pk>/dtmf", DtmfView.as_view(), name="call-dtmf"),
     *both("calls/<uuid:pk>/recording", RecordingView.as_view(), name="recording"),
+    *both("calls/<uuid:pk>/transfer", TransferView.as_view(), name="call-transfer"),
+    *both("twilio/after-dial", transfer_views.after_dial, name="after-dial"),
+    *both("twilio/whisper", transfer_views.whisper, name="whisper"),
     *both("twilio/voice/<uuid:config_id>", ringing_views.voice, name="voice"),
     *both("twilio/after-stream", ringing_views.after_stream, name="after-stream"),
     *both("twilio/status", callback_views.status, name="call-status"),

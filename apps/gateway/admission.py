@@ -23,6 +23,7 @@ from apps.calls.admission import (
     stream_look,
     token_use,
 )
+from apps.calls.lookups import connection_stored
 from apps.calls.ringing import Ringing
 from apps.gateway.stock import stock_clips
 from apps.telephony.signatures import Signed, stream_is_signed
@@ -39,10 +40,15 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True, slots=True)
 class Admitted:
-    """An accepted stream: whose it is, and the sentences that are ready."""
+    """An accepted stream: whose it is, and the sentences that are ready.
+
+    can_transfer: something is stored that Twilio can be asked by to put it through; looked up for
+    bots that have somebody to put it through to.
+    """
 
     entrance: Entrance
     clips: Mapping[LineName, Clip] = field(repr=False)
+    can_transfer: bool = False
 
 
 class Gate:
@@ -93,7 +99,9 @@ class Gate:
         # Last, so that whoever may not sign cannot use up somebody else's token either.
         if token is not None:
             token_use(token)
-        return Admitted(entrance, self._clips(entrance.admission))
+        wanted = bool(entrance.admission.document.get("transfers"))
+        can_transfer = wanted and _can_transfer(entrance.admission, started)
+        return Admitted(entrance, self._clips(entrance.admission), can_transfer)
 
     def _clips(self, admission: Admission) -> dict[LineName, Clip]:
         texts = line_texts(admission.document)
@@ -128,6 +136,11 @@ class Gate:
                 self._lines[prefix + digest] = audio
             while len(self._lines) > LINES:
                 self._lines.popitem(last=False)
+
+
+def _can_transfer(admission: Admission, started: Started) -> bool:
+    account, sid = admission.account, started.account_sid
+    return bool(sid) and connection_stored(account, account_sid=sid)
 
 
 def _signature_check(admission: Admission, started: Started, signed: Signed) -> None:

@@ -117,10 +117,18 @@ def _unpause(session: Session, _asked: Mapping[str, Any]) -> Answer:
     return {"ok": True}
 
 
+def _transfer(session: Session, asked: Mapping[str, Any]) -> Answer:
+    target = str(asked["target"])
+    order = Order(str(asked["text"]), then="transfer", target=target)
+    reason = session.hand_over(order, dict(asked["terms"]))
+    return {"ok": not reason, "reason": reason}
+
+
 _ACTS: Mapping[str, Callable[[Session, Mapping[str, Any]], Answer]] = {
     "say": _say,
     "message": _message,
     "end": _end,
     "pause": _pause,
     "unpause": _unpause,
+    "transfer": _transfer,
 }

@@ -18,6 +18,9 @@ CALLS_LIVE = Gauge("botsconfig_calls_live", "Calls that this process holds")
 CALLS_BEGUN = Counter("botsconfig_calls_begun", "Streams admitted")
 CALLS_ENDED = Counter("botsconfig_calls_ended", "Streams ended", ["reason"])
 EVENTS = Counter("botsconfig_call_events", "What happened in calls", ["kind"])
+AUDIO_LOST = Counter(
+    "botsconfig_audio_lost_messages", "Media messages that Twilio numbered and never sent"
+)
 ANSWER_SECONDS = Histogram(
     "botsconfig_answer_seconds",
     "End of the caller's speech to the first audio of the answer",
@@ -46,8 +49,10 @@ def entries_count(entries: Sequence[Entry]) -> None:
                 CALLS_BEGUN.inc()
             case CallFinished(reason=reason):
                 CALLS_ENDED.labels(reason).inc()
-            case Happened(kind=kind):
+            case Happened(kind=kind, data=data):
                 EVENTS.labels(kind).inc()
+                if kind == "audio.lost":
+                    AUDIO_LOST.inc(data["messages"])
             case TurnTaken(values=values):
                 if stages := values["stages_ms"]:
                     ANSWER_SECONDS.observe(sum(stages.values()) / 1_000)

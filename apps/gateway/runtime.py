@@ -33,7 +33,7 @@ from apps.gateway.metrics import CALLS_LIVE, entries_count, lag_measure
 from apps.gateway.recordings import RecordingDesk, StreamRecording
 from apps.gateway.session import CallJournal, Session, journal_of
 from apps.gateway.toolbox import toolbox_of
-from apps.gateway.transferring import transferrer_of
+from apps.gateway.transferring import CallTransferrer
 from apps.gateway.unavailable import unavailable
 from apps.gateway.warmth import Prepared, Reception
 from apps.providers import connections
@@ -93,8 +93,13 @@ class Gateway:
         recording = self._recording(entrance, journal)
         talk = settings_of(admission.document, recorded=recording is not None)
         talk = going_on(talk, entrance.past)
-        transferrer = transferrer_of(admission, started)
-        toolbox = toolbox_of(admission, talk.tools, transfers=transferrer is not None)
+        targets = admission.document.get("transfers") or {}
+        transferrer = CallTransferrer(entrance.call_id, targets)
+        toolbox = toolbox_of(
+            admission,
+            talk.tools,
+            summarise=transferrer.summarise if admitted.can_transfer else None,
+        )
         heard = line if recording is None else recording.line(line)
         conversation = assemble(
             talk,

@@ -15,13 +15,15 @@ from apps.calls.admission import Entrance
 from apps.calls.costs import Tariff, tariffs_of, turn_cost, turn_usage
 from apps.calls.entries import PAUSED, CallBegan, CallFinished, Happened, TurnTaken
 from apps.calls.journal import JournalWriter
+from apps.gateway.gaps import Gaps
 from apps.gateway.line import StreamLine
 from apps.gateway.recordings import StreamRecording
-from apps.gateway.transferring import TwilioTransferrer
+from apps.gateway.transferring import CallTransferrer
 from apps.gateway.warmth import Prepared
 from apps.telephony.streams import Dtmf, Mark, Media, Message, Started
 from apps.voice.conversation import Conversation
 from apps.voice.hearing import Failed
+from apps.voice.orders import Order
 from apps.voice.ports import ProviderError, Turn, Used
 from apps.voice.turns import Heard, Phase
 
@@ -117,7 +119,7 @@ class Session:
         line: StreamLine,
         prepared: Prepared,
         journal: CallJournal,
-        transferrer: TwilioTransferrer | None = None,
+        transferrer: CallTransferrer | None = None,
         recording: StreamRecording | None = None,
     ) -> None:
         self.conversation = conversation
@@ -129,6 +131,7 @@ class Session:
         self._tasks: list[asyncio.Task[None]] = []
         self._closed = False
         self._pauses_until = -float("inf")
+        self._gaps = Gaps(lambda missing: journal.event("audio.lost", {"messages": missing}))
 
     @property
     def call_id(self) -> uuid.UUID:
@@ -160,6 +163,7 @@ class Session:
 
     def frame(self, text: str, audio: bytes) -> None:
         """Take a media message and the audio that is in it."""
+        self._gaps.frame(text)
         if self._recording is not None and audio:
             self._recording.frame(text, audio)
         self.hear(audio)
@@ -167,7 +171,8 @@ class Session:
     def take(self, message: Message) -> None:
         """Take one message of the stream."""
         match message:
-            case Media(payload=audio, timestamp_ms=stamp_ms):
+            case Media(payload=audio, timestamp_ms=stamp_ms, chunk=chunk):
+                self._gaps.numbered(chunk)
                 if self._recording is not None:
                     self._recording.recorder.caller(audio, stamp_ms)
                 self.hear(audio)
@@ -204,12 +209,13 @@ class Session:
         if self._closed:
             return
         self._closed = True
-        if self.conversation.phase is Phase.TRANSFERRING:
+        if self._is_transferred():
             # Twilio ends the stream when it has the call, often before it says so to us.
             reason = "transferred"
         elif self.conversation.clock.now() < self._pauses_until:
             reason = PAUSED
         reason = self.line.end_reason or reason
+        self._gaps.close()
         self.conversation.observe(Heard.GONE)
         self.conversation.parts.playout.close()
         self.conversation.parts.hearing.close()
@@ -225,6 +231,17 @@ class Session:
         if self._transferrer is not None:
             await self._transferrer.aclose()
         await self._prepared.aclose()
+
+    def hand_over(self, order: Order, terms: Mapping[str, Any]) -> str:
+        """Put the call through on these terms. Returns why not, or nothing."""
+        if self._transferrer is None:
+            return "ending"
+        self._transferrer.want(order.target, terms)
+        return self.conversation.order(order)
+
+    def _is_transferred(self) -> bool:
+        left = self._transferrer is not None and self._transferrer.may_have_left
+        return left or self.conversation.phase is Phase.TRANSFERRING
 
     async def _write(self) -> None:
         # The socket broke: the reading side is about to learn of it too, and ends the session.

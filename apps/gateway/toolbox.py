@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from apps.bots.selectors import Admission
 from apps.bots.toolruns import Webhook, webhook_run, webhooks_of
-from apps.bots.tools import END_CALL, TRANSFER_CALL
+from apps.bots.tools import END_CALL, SUMMARY_CHARACTERS, TRANSFER_CALL
 from apps.voice.ports import Controls, Tool, ToolCall, ToolResult, ToolTerms
 from apps.voice.toolwords import NOTE
 
@@ -25,10 +25,19 @@ _NO_TRANSFERS = NOTE + (
 _UNKNOWN = NOTE + "There is no tool of this name. Go on without it."
 
 
+_SUMMARY = (
+    "For {names}: what they should know before they take the call, in one or two sentences: who "
+    "calls, what for, and what was said. It is read to them alone."
+)
+
+Summarise = Callable[[str, str], None]
+
+
 class CallToolbox:
     """Implements ``voice.ports.Toolbox`` for one call.
 
-    targets: whom the call may be put through to, by name. transfers: whether it can be.
+    targets: whom the call may be put through to, by name. summarise: takes what the human is told
+    (target, summary); None where the call cannot be put through.
     """
 
     def __init__(
@@ -37,12 +46,12 @@ class CallToolbox:
         hooks: Mapping[str, Webhook],
         *,
         targets: Mapping[str, Any],
-        transfers: bool,
+        summarise: Summarise | None,
     ) -> None:
         self._hooks = {name: hook for name, hook in hooks.items() if name != END_CALL}
         # PostgreSQL's JSON does not keep the order of members: theirs would differ from SQLite's.
         self._targets = dict(sorted(targets.items()))
-        self._transfers = transfers
+        self._summarise = summarise
         self._tools = [tool for tool in tools if tool.name in self._hooks]
         self._tools += [_END_CALL, *([_transfer_tool(self._targets)] if targets else [])]
 
@@ -70,18 +79,23 @@ class CallToolbox:
         target = str(call.arguments.get("target") or only)
         if target not in self._targets:
             return ToolResult(_NOWHERE.format(names=", ".join(self._targets)), outcome="unknown")
-        if not self._transfers:
+        if self._summarise is None:
             return ToolResult(_NO_TRANSFERS, outcome="unavailable")
+        if _is_warm(self._targets[target]):
+            summary = " ".join(str(call.arguments.get("summary") or "").split())
+            self._summarise(target, summary[:SUMMARY_CHARACTERS])
         return ToolResult(_HANDOVER, transfer_to=target)
 
 
-def toolbox_of(admission: Admission, tools: Sequence[Tool], *, transfers: bool) -> CallToolbox:
+def toolbox_of(
+    admission: Admission, tools: Sequence[Tool], *, summarise: Summarise | None
+) -> CallToolbox:
     """Build the toolbox of a call. tools: what the bot's model is to know of."""
     return CallToolbox(
         tools,
         webhooks_of(admission.document, admission.secrets),
         targets=admission.document.get("transfers") or {},
-        transfers=transfers,
+        summarise=summarise,
     )
 
 
@@ -90,13 +104,23 @@ def _transfer_tool(targets: Mapping[str, Any]) -> Tool:
         f"{name}: {found['description']}" if found.get("description") else name
         for name, found in targets.items()
     ]
+    properties: dict[str, Any] = {"target": {"type": "string", "enum": list(targets)}}
+    if warm := [name for name, found in targets.items() if _is_warm(found)]:
+        properties["summary"] = {
+            "type": "string",
+            "description": _SUMMARY.format(names=", ".join(warm)),
+        }
     return Tool(
         TRANSFER_CALL,
         "Put the caller through to somebody else. Say so first; it happens when that has been "
         f"heard. The targets are {'; '.join(described)}",
         {
             "type": "object",
-            "properties": {"target": {"type": "string", "enum": list(targets)}},
+            "properties": properties,
             "required": ["target"],
         },
     )
+
+
+def _is_warm(target: Mapping[str, Any]) -> bool:
+    return target.get("mode") == "warm"

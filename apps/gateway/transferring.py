@@ -4,39 +4,44 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import uuid
 from collections.abc import Callable, Mapping
 from typing import Any
-from urllib.parse import quote
 
-import httpx
-from django.conf import settings
+from django.db import connection
 
-from apps.accounts.signing import secrets_of
-from apps.bots.selectors import Admission
-from apps.providers import connections
-from apps.telephony.streams import Started
-from apps.telephony.twiml import dial_document
+from apps.calls.control import OrderRefused
+from apps.calls.models import Call, Transfer
+from apps.calls.transfers import transfer_begin, transfer_make
 
 logger = logging.getLogger(__name__)
 
-PATIENCE_S = 5.0
+# How long the caller waits in silence for Twilio's answer.
+PATIENCE_S = 8.0
 
 
-class TwilioTransferrer:
-    """Implements ``voice.ports.Transferrer`` by Twilio's REST API. Whoever made it awaits
-    ``aclose``.
+class CallTransferrer:
+    """Implements ``voice.ports.Transferrer`` for one call. Whoever made it awaits ``aclose``.
 
-    targets: ``{name: {"to"}}``.
+    targets: the bot's own, ``{name: {"to", "mode"}}``.
     """
 
-    def __init__(
-        self, account_sid: str, call_sid: str, auth_token: str, targets: Mapping[str, Any]
-    ) -> None:
-        self._account_sid = account_sid
-        self._call_sid = call_sid
-        self._auth_token = auth_token
+    def __init__(self, call_id: uuid.UUID, targets: Mapping[str, Any]) -> None:
+        self._call_id = call_id
         self._targets = targets
+        self._summaries: dict[str, str] = {}
+        self._wanted: dict[str, Mapping[str, Any]] = {}
         self._task: asyncio.Task[None] | None = None
+        # Twilio may have the call for somebody else, though it has not said so.
+        self.may_have_left = False
+
+    def summarise(self, target: str, summary: str) -> None:
+        """Note what the human is told, when a model asks for a transfer."""
+        self._summaries[target] = summary
+
+    def want(self, target: str, terms: Mapping[str, Any]) -> None:
+        """Note the terms of a transfer that is written down already, under the name of a target."""
+        self._wanted[target] = terms
 
     def transfer(self, target: str, done: Callable[[bool], None]) -> None:
         if self._task is None or self._task.done():
@@ -48,33 +53,39 @@ class TwilioTransferrer:
             await asyncio.gather(self._task, return_exceptions=True)
 
     async def _transfer(self, target: str, done: Callable[[bool], None]) -> None:
-        worked = False
+        self.may_have_left, worked = True, None
         try:
             async with asyncio.timeout(PATIENCE_S):
-                worked = await self._update(dial_document(self._targets[target]["to"]))
-        except (httpx.HTTPError, httpx.InvalidURL, OSError, TimeoutError) as exc:
-            logger.warning("Twilio was not reached", extra={"error": type(exc).__name__})
+                worked = await asyncio.to_thread(self._begin, target)
+            self.may_have_left = worked is not False
+        except TimeoutError:
+            logger.warning("Twilio did not say whether it puts a call through")
         except Exception:  # the edge of a task
             logger.exception("A call could not be put through")
-        done(worked)
+            self.may_have_left = False
+        done(bool(worked))
 
-    async def _update(self, twiml: str) -> bool:
-        account, call = quote(self._account_sid, safe=""), quote(self._call_sid, safe="")
-        answer = await connections.http().post(
-            f"{settings.TWILIO_API_URL}/2010-04-01/Accounts/{account}/Calls/{call}.json",
-            data={"Twiml": twiml},
-            auth=(self._account_sid, self._auth_token),
+    def _begin(self, target: str) -> bool | None:
+        """Ask Twilio, in a thread of its own."""
+        try:
+            terms = self._wanted.pop(target, None)
+            if terms is not None:
+                return transfer_begin(
+                    uuid.UUID(str(terms["id"])),
+                    timeout=int(terms["timeout"]),
+                    caller_id=str(terms["caller_id"]),
+                )
+            return transfer_begin(self._make(target).pk)
+        except (OrderRefused, Call.DoesNotExist, Transfer.DoesNotExist):
+            return False
+        finally:
+            connection.close()
+
+    def _make(self, target: str) -> Transfer:
+        found = self._targets[target]
+        return transfer_make(
+            Call.objects.get(pk=self._call_id),
+            to=found["to"],
+            mode=found.get("mode") or Transfer.Mode.COLD,
+            summary=self._summaries.pop(target, ""),
         )
-        if not answer.is_success:
-            logger.warning("Twilio refused a transfer", extra={"status": answer.status_code})
-        return answer.is_success
-
-
-def transferrer_of(admission: Admission, started: Started) -> TwilioTransferrer | None:
-    """Return what can put this call through, or None: Twilio is asked in the account's name."""
-    targets = admission.document.get("transfers")
-    known = secrets_of(admission.account, account_sid=started.account_sid)
-    token = next((found.auth_token for found in known if found.auth_token), "")
-    if not targets or not token or not started.account_sid:
-        return None
-    return TwilioTransferrer(started.account_sid, started.call_sid, token, targets)

@@ -11,6 +11,12 @@ from apps.providers import failures
 from apps.providers.audible import is_silent
 from apps.voice.resampling import MulawResampler
 
+# How files and pages begin. Played as raw audio they are static, loud from the first sample on;
+# that speech begins with just these four bytes is as good as impossible. An MP3 without a tag is
+# not among them: its two bytes of sync are a quiet sample, twice.
+_FILES = (b"RIFF", b"RIFX", b"ID3", b"OggS", b"fLaC", b"\x1aE\xdf\xa3", b"<!DO", b"<htm", b'{"er')
+_HEAD_BYTES = 4
+
 
 def speakable(text: str) -> str:
     """Return what of ``text`` can be sent, or nothing where there is nothing to say in it.
@@ -28,11 +34,31 @@ class Sound:
     def __init__(self, provider: str) -> None:
         self._provider = provider
         self._heard = False
+        self._head: bytes | None = b""  # of the first bytes, until there are enough
 
     def take(self, piece: bytes) -> bytes:
-        """Take the next piece, of any length, and return it as mu-law."""
-        self._heard = self._heard or not is_silent(piece)
-        return piece
+        """Take the next piece, of any length, and return it as mu-law.
+
+        Raises ProviderError if the sentence begins as a file does, or as a page.
+        """
+        return self._noted(self._raw(piece))
+
+    def _raw(self, piece: bytes) -> bytes:
+        """Return what is known to be no file's beginning."""
+        if self._head is None:
+            return piece
+        head = self._head + piece
+        if len(head) < _HEAD_BYTES:
+            self._head = head
+            return b""
+        if head.startswith(_FILES):
+            raise failures.unreadable(self._provider)
+        self._head = None
+        return head
+
+    def _noted(self, mulaw: bytes) -> bytes:
+        self._heard = self._heard or not is_silent(mulaw)
+        return mulaw
 
     def end(self) -> bytes:
         """Return what is left. Raises ProviderError if there was no sound from first to last."""
@@ -50,14 +76,14 @@ class PcmSound(Sound):
         self._odd = b""
 
     def take(self, piece: bytes) -> bytes:
-        whole = self._odd + piece
+        whole = self._odd + self._raw(piece)
         cut = len(whole) & ~1
         self._odd = whole[cut:]
         samples = np.frombuffer(whole[:cut], "<i2").astype(np.float32) / np.float32(32_768)
-        return super().take(self._resampler.push(samples))
+        return self._noted(self._resampler.push(samples))
 
     def end(self) -> bytes:
         # Half a sample at the end of all is no sound.
-        tail = super().take(self._resampler.push(np.zeros(0, np.float32), last=True))
+        tail = self._noted(self._resampler.push(np.zeros(0, np.float32), last=True))
         super().end()
         return tail

@@ -121,10 +121,20 @@ def media_audio(text: str) -> bytes | None:
 
 def media_timestamp(text: str) -> int | None:
     """Return the timestamp of a media message as ``media_audio`` reads it: quickly, or None."""
-    at = text.find('"timestamp":"')
+    return _number(text, '"timestamp":"')
+
+
+def media_chunk(text: str) -> int | None:
+    """Return the number of a media message, quickly, or None."""
+    return _number(text, '"chunk":"')
+
+
+def _number(text: str, before: str) -> int | None:
+    at = text.find(before)
     if at < 0:
         return None
-    digits = text[at + 13 : text.find('"', at + 13)]
+    at += len(before)
+    digits = text[at : text.find('"', at)]
     # No longer than a call of a year; and not all that Python takes for digits.
     return int(digits) if len(digits) <= 11 and digits.isascii() and digits.isdigit() else None
 

@@ -120,6 +120,69 @@ def dial_document(to: str) -> str:
     return str(response)
 
 
+@dataclass(frozen=True, slots=True)
+class Dialled:
+    """Whom a caller is put through to, and who asks and tells about it.
+
+    to: E.164, or a SIP address. timeout_s: how long it rings; limit_s: how long both may talk.
+    action_url: is asked what comes when it is over. status_url: is told of the callee's leg.
+    whisper_url: what the callee hears before both are connected; empty: nothing.
+    """
+
+    to: str
+    caller_id: str
+    timeout_s: int
+    limit_s: int
+    action_url: str
+    status_url: str
+    whisper_url: str = ""
+
+
+# Of the callee's leg, each in a callback of its own.
+_LEG_EVENTS = "initiated ringing answered completed"
+
+
+def transfer_document(dialled: Dialled) -> str:
+    """Put the call through, and ask what comes next when that is over, whatever became of it."""
+    # With answer_on_bridge the caller hears it ring.
+    dial = Dial(
+        answer_on_bridge=True,
+        timeout=dialled.timeout_s,
+        time_limit=dialled.limit_s,
+        action=dialled.action_url,
+        method="POST",
+        **({"caller_id": dialled.caller_id} if dialled.caller_id else {}),
+    )
+    leg = {
+        "status_callback": dialled.status_url,
+        "status_callback_event": _LEG_EVENTS,
+        "status_callback_method": "POST",
+        **({"url": dialled.whisper_url, "method": "POST"} if dialled.whisper_url else {}),
+    }
+    if dialled.to.startswith(("sip:", "sips:")):
+        dial.sip(dialled.to, **leg)
+    else:
+        dial.number(dialled.to, **leg)
+    response = VoiceResponse()
+    response.append(dial)
+    response.hangup()
+    return str(response)
+
+
+def whisper_document(text: str, *, language: str, then_url: str) -> str:
+    """Say something to the callee alone. then_url: is told when that was said, and answers what
+    comes before both are connected: nothing."""
+    response = VoiceResponse()
+    response.say(text, language=language)
+    response.redirect(then_url, method="POST")
+    return str(response)
+
+
+def empty_document() -> str:
+    """Nothing is left to do: what comes next, comes."""
+    return str(VoiceResponse())
+
+
 def spoken_document(text: str, *, language: str = "en-US") -> str:
     """Say a sentence with Twilio's own voice and end the call."""
     response = VoiceResponse()

@@ -92,6 +92,7 @@ NEEDED = [
     ("post", f"/calls/{ID}/hangup", "calls:write"),
     ("post", f"/calls/{ID}/say", "calls:write"),
     ("post", f"/calls/{ID}/dtmf", "calls:write"),
+    ("post", f"/calls/{ID}/transfer", "calls:write"),
     ("get", "/api-keys", "admin"),
     ("post", "/api-keys", "admin"),
     ("get", f"/api-keys/{ID}", "admin"),

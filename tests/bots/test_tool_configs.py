@@ -25,7 +25,7 @@ ANTHROPIC = {
     "input_schema": FLAT["parameters"],
 }
 HOOK = {"url": "https://t.example.com/book"}
-SALES = {"to": "+4930123456", "description": "Orders."}
+SALES = {"to": "+4930123456", "description": "Orders.", "mode": "warm"}
 
 
 def body_with(tools: list[Any], hooks: dict[str, Any] | None = None, **parts: Any) -> Any:
@@ -116,7 +116,8 @@ def test_targets_are_stored_and_answered(api: APIClient) -> None:
     targets = {"sales": SALES, "desk": {"to": "sip:desk@example.com"}}
     answer = api.post("/twilio-config", body_with([], transfers=targets))
     assert answer.status_code == 201, answer.content
-    expected = {"sales": SALES, "desk": {"to": "sip:desk@example.com", "description": ""}}
+    desk = {"to": "sip:desk@example.com", "description": "", "mode": "cold"}
+    expected = {"sales": SALES, "desk": desk}
     assert answer.json()["config"]["transfers"] == expected
     path = f"/twilio-config/{answer.json()['id']}"
     patched = api.patch(path, {"config": {"transfers": {"sales": None}}}).json()
@@ -130,6 +131,7 @@ def test_targets_are_stored_and_answered(api: APIClient) -> None:
         ({"sales": {"to": "tel:+4930123456"}}, "sales.to"),
         ({"sales": {"to": "sip:a b"}}, "sales.to"),
         ({"sales": {}}, "sales.to"),
+        ({"sales": {**SALES, "mode": "hot"}}, "sales.mode"),
         ({"a b": SALES}, "a b"),
         ({"sales": {**SALES, "name": "x"}}, "sales.name"),
         ({f"t{n}": SALES for n in range(51)}, ""),

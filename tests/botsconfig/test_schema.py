@@ -24,6 +24,8 @@ ENVELOPES = [
 OPTIONAL_BODIES = {"api_key_rotate", "twilio_config_rotate_token", "webhook_rotate_secret"}
 # Every member of these may be left out, all of them too.
 OPTIONAL_BODIES |= {"webhook_update", "phone_number_repair", "account_patch"}
+# One of two.
+OPTIONAL_BODIES |= {"calls_transfer"}
 # Where anything may stand, and why. A * is any member that is not named.
 ANYTHING = {
     "LlmRequest.*": "a provider's own options; GET /providers has their schemas",

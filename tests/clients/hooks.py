@@ -55,7 +55,10 @@ RULES = {
     (r"config\.llm\.tools", r"transfer_call is built in .*"),
     (r"metadata|variables", r"More than \d+ bytes of JSON\."),
     # Numbering plans of the world, and SIP addresses.
-    (r"to|from", r"(Write it as|No country has|Too short or|No such number|No SIP|Numbers of) .*"),
+    (
+        r"to|from|caller_id",
+        r"(Write it as|No country has|Too short or|No such number|No SIP|Numbers of) .*",
+    ),
     (r"config_id", r"No bot of this account; .*"),
     (r"connection_id", r"No connection of this account\. .*"),
     (r"variables\..*", r"The bot has no such variable\. .*"),
@@ -72,6 +75,13 @@ RULES = {
     (r"url", r".* leads to a private address\. .*"),
     (r"secret", r"whsec_ and base64 of .*"),
     (r"until", r"Not after since\."),
+    # One of two; and what one member makes of another.
+    (r"to", r"Either to or target\."),
+    (r"summary", r"Nobody hears it in a cold transfer: .*"),
+    (r"machine_detection\.message", r"Say what message is left\."),
+    (r"machine_detection\.message_end", r"Needed for leave_message: .*"),
+    # Letters of every script.
+    (r"text|say", r"Nothing of this can be spoken\."),
     # JSON inside a query parameter.
     (r"variables", r"A JSON object of names and values\."),
     (r"expires_at", r"This time has passed\."),

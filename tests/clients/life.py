@@ -27,7 +27,15 @@ from botsconfig_client.api.api_keys import (
     api_key_rotate,
 )
 from botsconfig_client.api.audit_log import audit_log_list
-from botsconfig_client.api.calls import calls_dial, calls_get, calls_hang_up, calls_list
+from botsconfig_client.api.calls import (
+    calls_dial,
+    calls_dtmf,
+    calls_get,
+    calls_hang_up,
+    calls_list,
+    calls_say,
+    calls_transfer,
+)
 from botsconfig_client.api.credentials import (
     credential_delete,
     credential_get,
@@ -96,6 +104,7 @@ from botsconfig_client.models import (
     Delivery,
     DeliveryDetail,
     DialRequest,
+    DtmfRequest,
     Endpoint,
     EndpointBodyRequest,
     Error,
@@ -123,12 +132,15 @@ from botsconfig_client.models import (
     ReplayRequest,
     RotateRequest,
     RotationRequest,
+    SayRequest,
     ScopesEnum,
     SecretRotationRequest,
     ToolRequest,
     ToolTrialOutcome,
     ToolTrialRequest,
     ToolTrialRequestArguments,
+    TransferModeEnum,
+    TransferOrderRequest,
     TtsRequest,
     TwilioConfig,
     TwilioConfigBodyRequest,
@@ -147,6 +159,9 @@ Client = AuthenticatedClient
 # Operations that no client can bring to succeed here, each with the reason.
 NOT_CALLED: dict[str, str] = {
     "calls_dial": "Its Twilio, the simulator, cannot call this server back.",
+    "calls_say": "The call that the server has had is over.",
+    "calls_dtmf": "The same.",
+    "calls_transfer": "The same.",
     "calls_recording_get": "The call that the server has had was not recorded.",
     "calls_recording_delete": "The same.",
 }
@@ -387,6 +402,15 @@ def calls(client: Client) -> None:
     assert call.error is None
     ended = calls_hang_up.sync_detailed(call.id, client=client)
     assert typed(ended, 200, Call).status == call.status
+
+    words = SayRequest(text="Hello.", interrupt=True)
+    said = calls_say.sync_detailed(call.id, client=client, body=words)
+    assert typed(said, 409, Error).info == "The call is over."
+    whom = TransferOrderRequest(to="+14158675309", mode=TransferModeEnum.WARM)
+    through = calls_transfer.sync_detailed(call.id, client=client, body=whom)
+    assert typed(through, 409, Error).info == "The call is over."
+    pressed = calls_dtmf.sync_detailed(call.id, client=client, body=DtmfRequest(digits="1#"))
+    assert typed(pressed, 409, Error).info == "The call is over."
 
     wish = DialRequest(config_id=call.config_id, to="+14158675309", from_="+14155550100")
     refused = calls_dial.sync_detailed(client=client, body=wish)

@@ -50,7 +50,12 @@ class Exchange:
 
     async def ring(self, bot: TwilioConfig, person: Person | None = None) -> Session:
         """Call the bot; returns its session when the stream has begun."""
-        self.twilio.add_number(OURS, VoiceUrl=f"https://voice.example.com/twilio/voice/{bot.id}")
+        origin = "https://voice.example.com/twilio"
+        self.twilio.add_number(
+            OURS,
+            VoiceUrl=f"{origin}/voice/{bot.id}",
+            StatusCallback=f"{origin}/status?account={self.account.pk}",
+        )
         self.call = self.twilio.dial_in(OURS, CALLER, person)
         await self.until(lambda: bool(self.gateway.sessions))
         await self.written()
@@ -97,6 +102,10 @@ class Exchange:
                 if true(row):
                     return row
                 await asyncio.sleep(0.02)
+
+    def leg(self, to: str) -> TwilioCall:
+        """The newest call of the stand-in's to somebody."""
+        return [call for call in self.twilio.calls if call.to == to][-1]
 
     def heard(self) -> list[str]:
         """What the caller's line carried."""

@@ -342,7 +342,9 @@ async def test_tools_that_nobody_answers_are_not_offered(
 
 
 async def test_a_bot_with_one_target_need_not_name_it() -> None:
-    toolbox = CallToolbox([], {}, targets={"desk": {"to": "+4930123456"}}, transfers=True)
+    told: list[tuple[str, str]] = []
+    targets = {"desk": {"to": "+4930123456"}}
+    toolbox = CallToolbox([], {}, targets=targets, summarise=lambda *one: told.append(one))
     result = await toolbox.call(ToolCall("c", "transfer_call", {}), Reins())
     assert result.transfer_to == "desk"
 
@@ -411,8 +413,8 @@ async def transferring(account: Account, target: str, *, token: str = TWILIO_TOK
 @pytest.mark.parametrize(
     ("target", "noun"),
     [
-        ("sales", "<Number>+4930123456</Number>"),
-        ("desk", "<Sip>sip:desk@example.com</Sip>"),
+        ("sales", ">+4930123456</Number>"),
+        ("desk", ">sip:desk@example.com</Sip>"),
     ],
 )
 async def test_a_call_is_put_through_when_that_was_heard(
@@ -423,7 +425,8 @@ async def test_a_call_is_put_through_when_that_was_heard(
     await until_closed(phone)
     assert twilio.asked >= len(SAYS[0]) * 160
     await gateway_close()
-    assert f'<Dial answerOnBridge="true">{noun}</Dial><Say' in twilio.twiml
+    assert '<Dial action="https://voice.example.com/twilio/after-dial?' in twilio.twiml
+    assert noun in twilio.twiml
     assert await end_reason() == "transferred"
     assert await events("call.transferring") == [{"target": target}]
     assert await transcript() == SAYS

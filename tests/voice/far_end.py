@@ -8,6 +8,7 @@ from typing import Any
 
 from apps.providers.base import ServiceSettings
 from apps.providers.scripted_services import ScriptedMind, ScriptedTranscriber, ScriptedVoice
+from apps.providers.silero import BatchedSilero
 from apps.voice import g711, supervision
 from apps.voice.assembly import Surroundings, assemble
 from apps.voice.clips import Clip
@@ -148,14 +149,18 @@ class Call:
         mind: Any = None,
         toolbox: Toolbox | None = None,
         transferrer: Transferrer | None = None,
+        detector: BatchedSilero | None = None,
     ) -> None:
         self.clock = VirtualClock()
+        self._detector = detector
         self.ear = Ear(self.clock)
         self.notebook = Notebook()
         self.transcriber = ScriptedTranscriber(_service(stt))
         self.talk: Conversation = assemble(
             settings or ConversationSettings((ChatMessage("system", "Be brief."),)),
-            around=Surroundings(self.clock, Loudness(), self.ear, self.notebook, transferrer),
+            around=Surroundings(
+                self.clock, detector or Loudness(), self.ear, self.notebook, transferrer
+            ),
             services=Services(
                 mind or ScriptedMind(_service(llm)),
                 ScriptedVoice(_service(tts)),
@@ -180,6 +185,8 @@ class Call:
         await self.transcriber.aclose()
         self.talk.parts.playout.close()
         self.talk.parts.hearing.close()
+        if self._detector is not None:
+            await self._detector.aclose()
 
     async def speak(self, seconds: float) -> None:
         await self._frames(SPEECH, seconds)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from apps.voice.playout import MARK_PATIENCE_S
 from apps.voice.toolwords import STAYS
 from tests.support.virtual_time import in_virtual_time
 from tests.voice.far_end import Call
@@ -18,6 +19,24 @@ async def test_a_goodbye_is_heard_before_the_call_ends() -> None:
         assert bot_turns(call) == ["Goodbye then, and thank you."]
         assert call.ear.ended == "bot_ended"
         assert len(mind.told) == 1
+
+
+@in_virtual_time
+async def test_a_goodbye_whose_marks_are_lost_is_neither_cut_nor_waited_for_for_long() -> None:
+    goodbye = "Goodbye then, and thank you."
+    mind = Mind((goodbye, ("end_call",)))
+    async with Call(mind=mind, toolbox=Bench(end_call=ending(ends_call=True))) as call:
+        call.ear.lose_marks = True
+        await ask(call, 1)
+        first = call.ear.pieces[0][0]
+        while not call.ear.ended and call.since_start() < 20:
+            await call.quiet(0.1)
+        over = call.clock.now() - first
+    length = len(call.ear.heard) / 8_000
+    assert length == pytest.approx(0.06 * len(goodbye), abs=0.02)
+    assert length <= over <= length + MARK_PATIENCE_S + 0.4
+    assert call.ear.ended == "bot_ended"
+    assert "mark.lost" in call.notebook.events
 
 
 @in_virtual_time

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import random
+from collections.abc import Callable
 
 import pytest
 
@@ -13,12 +15,23 @@ from tests.voice.far_end import Ear
 TEXT = "one two three four five six seven eight nine ten"
 
 
-class Desk:
-    """A playout with an ear at its other end."""
+class LateClock(VirtualClock):
+    """A clock of a busy machine: every timer of it is late, by up to 150 ms."""
 
     def __init__(self) -> None:
-        self.clock = VirtualClock()
-        self.ear = Ear(self.clock)
+        super().__init__()
+        self._late = random.Random(7)
+
+    def call_at(self, when: float, callback: Callable[[], None]) -> asyncio.TimerHandle:
+        return super().call_at(when + self._late.uniform(0, 0.15), callback)
+
+
+class Desk:
+    """A playout with an ear at its other end. clock: the playout's."""
+
+    def __init__(self, clock: VirtualClock | None = None) -> None:
+        self.clock = clock or VirtualClock()
+        self.ear = Ear(VirtualClock())
         self.started: list[float] = []
         self.played: list[float] = []
         self.gaps: list[float] = []
@@ -58,6 +71,22 @@ async def test_it_stays_a_short_lead_ahead() -> None:
         assert sent / 8_000 <= at - began + 0.301
     assert sent == 40_000
     assert desk.gaps == []
+
+
+@in_virtual_time
+async def test_timers_that_are_late_neither_stretch_the_speech_nor_let_it_run_dry() -> None:
+    desk = Desk(LateClock())
+    began = desk.clock.now()
+    desk.speak(TEXT, 15)
+    desk.playout.finish()
+    await asyncio.sleep(16)
+    sent = 0
+    for at, size in desk.ear.pieces:
+        assert sent / 8_000 >= at - began - 0.001, "the ear had nothing to play"
+        sent += size
+    assert sent == 15 * 8_000
+    assert desk.gaps == []
+    assert desk.played == [pytest.approx(began + 15)]
 
 
 @in_virtual_time

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import random
 from collections.abc import AsyncGenerator, Sequence
 
 from apps.voice.history import History
-from apps.voice.ports import ChatMessage, ModelEvent, TextDelta, Tool
+from apps.voice.ports import ChatMessage, ModelEvent, TextDelta, TextToSpeech, Tool
 from apps.voice.production import Outcome, Services
 from apps.voice.speaking import Speaker
 from apps.voice.stages import Stopwatch
@@ -86,7 +87,7 @@ class PoliteVoice:
         pass
 
 
-def speaker_of(desk: Desk, mind: EndlessMind, voice: PoliteVoice | StubbornVoice) -> Speaker:
+def speaker_of(desk: Desk, mind: EndlessMind, voice: TextToSpeech) -> Speaker:
     return Speaker(
         services=Services(mind, voice, NoTools()),
         playout=desk.playout,
@@ -163,5 +164,38 @@ async def test_what_a_stopped_answer_ends_with_is_told_to_nobody() -> None:
     speaker.cancel()
     await asyncio.sleep(2)
     assert told == []
+    await speaker.aclose()
+    desk.playout.close()
+
+
+class UnevenVoice:
+    """Takes any time for a sentence, the first the longest; each sounds otherwise."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self._takes = random.Random(3)
+
+    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+        self.asked.append(text)
+        sounds = bytes([len(self.asked)])
+        await asyncio.sleep(0.4 if len(self.asked) == 1 else self._takes.uniform(0, 0.4))
+        for _ in range(5):
+            yield sounds * 800
+            await asyncio.sleep(self._takes.uniform(0, 0.05))
+
+    async def aclose(self) -> None:
+        pass
+
+
+@in_virtual_time
+async def test_sentences_are_heard_in_their_order_whatever_time_each_takes() -> None:
+    desk, voice = Desk(), UnevenVoice()
+    speaker = speaker_of(desk, EndlessMind(), voice)
+    sentences = [f"Sentence number {number}." for number in range(1, 9)]
+    speaker.say(" ".join(sentences), source="model")
+    await asyncio.sleep(10)
+    assert voice.asked == sentences
+    assert list(dict.fromkeys(desk.ear.heard)) == list(range(1, 9))
+    assert bytes(desk.ear.heard) == b"".join(bytes([n]) * 4_000 for n in range(1, 9))
     await speaker.aclose()
     desk.playout.close()

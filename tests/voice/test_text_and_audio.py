@@ -92,6 +92,27 @@ def test_a_stream_in_pieces_sounds_like_the_whole(rate: int) -> None:
     assert np.abs(difference).max() < 0.02
 
 
+def off_tone_db(mulaw: bytes, hertz: float) -> float:
+    """Return how much sound there is beside the tone, against the tone: clicks and images."""
+    samples = g711.decode_float(mulaw)[200:-200]
+    power = np.abs(np.fft.rfft(samples * np.hanning(len(samples)))) ** 2
+    at = np.fft.rfftfreq(len(samples), 1 / g711.SAMPLE_RATE)
+    near = np.abs(at - hertz) < 30
+    return float(10 * np.log10(power[~near].sum() / power[near].sum()))
+
+
+@pytest.mark.parametrize("size", [1, 160, 333, 960])
+@pytest.mark.parametrize("rate", [16_000, 22_050, 24_000, 48_000])
+def test_the_spectrum_of_a_stream_in_pieces_is_that_of_the_whole(rate: int, size: int) -> None:
+    hertz = 1_010.0  # no divisor of any rate: a seam falls anywhere in its period
+    sound = (0.3 * np.sin(2 * np.pi * hertz * np.arange(rate) / rate)).astype(np.float32)
+    pieces = MulawResampler(rate)
+    joined = b"".join([pieces.push(sound[at : at + size]) for at in range(0, len(sound), size)])
+    whole = MulawResampler(rate).push(sound, last=True)
+    assert off_tone_db(whole, hertz) < -35  # mu-law's own noise
+    assert off_tone_db(joined, hertz) < off_tone_db(whole, hertz) + 1
+
+
 def test_the_rest_of_a_question_joins_its_beginning() -> None:
     history = History([ChatMessage("system", "s")])
     history.caller_said("I want")

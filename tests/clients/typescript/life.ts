@@ -18,6 +18,9 @@ type Document = { paths: Record<string, Record<string, { operationId: string }>>
 // Operations that no client can bring to succeed here, each with the reason.
 const NOT_CALLED: Record<string, string> = {
   calls_dial: "Its Twilio, the simulator, cannot call this server back.",
+  calls_say: "The call that the server has had is over.",
+  calls_dtmf: "The same.",
+  calls_transfer: "The same.",
   calls_recording_get: "The call that the server has had was not recorded.",
   calls_recording_delete: "The same.",
 };
