@@ -171,7 +171,7 @@ class Gateway:
     def _look_after(self, session: Session) -> None:
         try:
             if session.is_stuck():
-                session.line.hang_up("line_stuck")
+                session.abandon("line_stuck")
             else:
                 supervision.look_after(session.conversation)
         except Exception:  # one call's fault must not leave the others unwatched
