@@ -87,7 +87,9 @@ def human_answered(
     None for a transfer that is not the account's.
     """
     with transaction.atomic():
-        calls = Call.objects.select_for_update().filter(pk=call_id, account_id=account_id)
+        calls = Call.objects.select_for_update(of=("self",)).filter(
+            pk=call_id, account_id=account_id
+        )
         call = calls.select_related("version").first()
         transfer = None if call is None else _transfer(call, transfer_id)
         if call is None or transfer is None:

@@ -60,6 +60,7 @@ class _Question:
 
 # What is said where a tool's answer is an instruction for a model that can follow one.
 _FAILED = "I'm sorry, that did not work just now. Is there anything else I can do for you?"
+_NOBODY = "I'm sorry, nobody could be reached just now. How else can I help you?"
 _NO_PERSON = "I'm sorry, that is not possible from here just now. How else can I help you?"
 
 
@@ -94,6 +95,8 @@ class LocalResponder:
         last = messages[-1] if messages else ChatMessage("system", "")
         if last.role == "tool":
             return _after_tool(last, messages)
+        if _is_note(last):  # the one there is: of a transfer that came to nothing
+            return Reply(_NOBODY)
         said = last.content.strip() if last.role == "user" and not self._is_prompt(last) else ""
         turn = Turn(said, self._known, messages, tools)
         if not said:
@@ -107,7 +110,7 @@ class LocalResponder:
 
     def _learn(self, messages: Sequence[ChatMessage]) -> None:
         """Read the prompt again only when it has changed."""
-        prompt = "\n".join(m.content for m in messages if m.role == "system")
+        prompt = "\n".join(m.content for m in messages if m.role == "system" and not _is_note(m))
         if not prompt and messages and self._is_prompt(messages[0]):
             prompt = messages[0].content
         if prompt != self._prompt:
@@ -143,6 +146,10 @@ class LocalResponder:
             return Reply("One moment, please.", tool, found)
         self._question = _Question(tool, found, absent[0])
         return Reply(f"Sure. What {_argument_name(absent[0])} should I put down?")
+
+
+def _is_note(message: ChatMessage) -> bool:
+    return message.role == "system" and message.content.startswith(NOTE)
 
 
 def _argument_name(name: str) -> str:

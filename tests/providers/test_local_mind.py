@@ -324,3 +324,11 @@ async def test_it_greets_when_it_knows_nothing(history: list[ChatMessage]) -> No
     responder = LocalResponder(ServiceSettings("local"))
     events = [event async for event in responder.reply(history, ())]
     assert events[0] == TextDelta("Hello! ")
+
+
+async def test_a_transfer_that_came_to_nothing_is_told_and_the_prompt_still_known() -> None:
+    call = Caller(DENTIST)
+    await call.says("Can I speak to somebody?")
+    call.history.append(ChatMessage("system", NOTE + "The caller is back: nobody answered."))
+    assert "nobody could be reached" in await call.hears()
+    assert "60" in await call.says("How much is a check-up?")
