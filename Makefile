@@ -2,6 +2,8 @@
 
 PYTHON ?= python3
 PORT ?= 8000
+# More than cores: much of the suite waits, for sound at the pace of speech and for other processes.
+TEST_PROCESSES ?= 4
 BIN := .venv/bin
 UV := $(BIN)/uv
 
@@ -23,7 +25,7 @@ run: install .env ## install what is missing, then serve on 127.0.0.1:$(PORT)
 	@PORT=$(PORT) $(BIN)/python manage.py start --port $(PORT)
 
 test: install-dev ## the whole suite, on SQLite or on DATABASE_URL and REDIS_URL
-	@$(BIN)/python -m pytest $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
 
 install: .venv/.run $(BIN)/botsconfig ## the environment of `make run`
 install-dev: .venv/.dev $(BIN)/botsconfig ## the environment of `make test`

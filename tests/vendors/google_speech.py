@@ -70,12 +70,14 @@ class Connection:
 
 class GoogleSpeechStandIn(VoiceStandIn):
     """certificates: of the service accounts that are let in, by the id of the key. passed: bytes
-    sent to clients, as they go out."""
+    sent to clients, as they go out. hears_out: it does nothing before everything was said, so that
+    gRPC cannot lose what happens over a message that it is still sending."""
 
     def __init__(self) -> None:
         super().__init__()
         self.certificates: dict[str, bytes] = {}
         self.passed = 0
+        self.hears_out = False
 
     @asynccontextmanager
     async def serve(self) -> AsyncIterator[None]:
@@ -105,6 +107,8 @@ class GoogleSpeechStandIn(VoiceStandIn):
     ) -> AsyncIterator[bytes]:
         self.live += 1
         try:
+            if self.hears_out:
+                requests = _again([message async for message in requests])
             fault = await self._begun(context)
             text = await self._asked(requests)
             async for piece in self._answers(text, fault, context):
@@ -274,6 +278,11 @@ class Relay:
                 writer.write(piece)
                 await writer.drain()
                 self._stand_in.passed += len(piece) * count
+
+
+async def _again(messages: list[bytes]) -> AsyncIterator[bytes]:
+    for message in messages:
+        yield message
 
 
 def _known(message: Any) -> None:

@@ -108,7 +108,7 @@ async def test_a_new_connection_that_breaks_is_told(vendor: GoogleSpeechStandIn)
 
 
 async def broken_while_asked(vendor: GoogleSpeechStandIn, speaking: GoogleSpeech) -> bytes:
-    vendor.fault = Fault("mute", times=1)
+    vendor.fault, vendor.hears_out = Fault("mute", times=1), True
     asked = asyncio.create_task(said(speaking))
     await vendor.until(lambda: vendor.live == 1 and vendor.fault.times == 0)
     vendor.hang_up()
@@ -120,7 +120,7 @@ async def test_a_vendor_that_says_it_is_unavailable_is_asked_but_once(
 ) -> None:
     speaking = voice(vendor)
     await said(speaking)
-    vendor.fault = Fault("status", 503, times=1)
+    vendor.fault, vendor.hears_out = Fault("status", 503, times=1), True
     with pytest.raises(ProviderError, match="is in trouble"):
         await said(speaking)
     assert len(vendor.seen) == 2
