@@ -165,8 +165,12 @@ class Gateway:
     async def _supervise(self) -> None:
         while True:
             await asyncio.sleep(supervision.EVERY_S)
-            for session in list(self.sessions.values()):
-                self._look_after(session)
+            self._look_after_all()
+
+    def _look_after_all(self) -> None:
+        # Not in the loop above: its frame would hold the last call until there is another.
+        for session in list(self.sessions.values()):
+            self._look_after(session)
 
     def _look_after(self, session: Session) -> None:
         try:

@@ -17,6 +17,7 @@ from apps.gateway import consumers
 from apps.gateway import session as sessions
 from apps.gateway.runtime import Gateway, gateway_close
 from apps.providers.scripted_services import ScriptedMind, ScriptedTranscriber, ScriptedVoice
+from apps.voice import supervision
 from apps.voice.turns import Phase
 from botsconfig.asgi import application
 from tests.gateway.conftest import BotWith, Phone, in_database_thread, speech
@@ -138,6 +139,8 @@ async def test_a_line_that_breaks_at_any_moment_leaves_nothing_running(
 async def test_many_calls_leave_no_provider_open_and_no_memory_behind(
     running: Gateway, bot: TwilioConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # The supervisor looks at each of them, and must not keep the last one in its eye.
+    monkeypatch.setattr(supervision, "EVERY_S", 0.001)
     closed: list[int] = []
     for kind in (ScriptedTranscriber, ScriptedMind, ScriptedVoice):
 
