@@ -6,10 +6,24 @@ TWILIO_ACCOUNT_SID and TWILIO_AUTH_TOKEN name its account, which has numbers.
 from __future__ import annotations
 
 import os
+import time
+from collections.abc import Callable
+from typing import Any
 
-from answers import typed
+from answers import Kind, typed
 from botsconfig_client import AuthenticatedClient as Client
 from botsconfig_client.api.account import account_get, account_patch
+from botsconfig_client.api.calls import (
+    calls_dial,
+    calls_dtmf,
+    calls_get,
+    calls_hang_up,
+    calls_list,
+    calls_recording_delete,
+    calls_recording_get,
+    calls_say,
+    calls_transfer,
+)
 from botsconfig_client.api.phone_numbers import (
     phone_number_assign,
     phone_number_get,
@@ -29,22 +43,35 @@ from botsconfig_client.api.twilio_connections import (
 from botsconfig_client.models import (
     Account,
     AssignmentRequest,
+    Call,
+    CallDetail,
     CallingHoursBodyRequest,
+    CallTransfer,
     ConfigRequest,
+    DialRequest,
+    DtmfRequest,
     Error,
     LlmRequest,
+    PaginatedCallList,
     PaginatedPhoneNumberList,
     PaginatedTwilioConnectionList,
     PatchedAccountBodyRequest,
     PatchedTwilioConnectionBodyRequest,
     PhoneNumber,
     RepairRequest,
+    SayRequest,
     SubAccounts,
+    TransferOrderRequest,
     TwilioConfig,
     TwilioConfigBodyRequest,
     TwilioConnection,
     TwilioConnectionBodyRequest,
 )
+from botsconfig_client.types import File, Response
+
+# Of the simulator's people: one who answers after two seconds, and one to put them through to.
+CALLEE, HUMAN = "+14155550108", "+14155550101"
+PATIENCE_S = 30
 
 
 def account(client: Client) -> None:
@@ -90,6 +117,7 @@ def phones(client: Client) -> None:
     assert typed(read, 200, TwilioConnection).friendly_name
 
     _numbers(client)
+    _call(client)
     deleted = twilio_connection_delete.sync_detailed(connection.id, client=client)
     assert deleted.status_code == 204
 
@@ -114,3 +142,31 @@ def _numbers(client: Client) -> None:
     assert typed(taken, 200, PhoneNumber).config_id is None
     read = phone_number_get.sync_detailed(sid, client=client)
     assert typed(read, 200, PhoneNumber).wanted.to_dict() == {}
+
+
+def _call(client: Client) -> None:
+    """A call that is dialled: words, keys, a transfer and its end; then what was recorded of it."""
+    page = typed(calls_list.sync_detailed(client=client), 200, PaginatedCallList)
+    wish = DialRequest(page.results[-1].config_id, CALLEE, from_="+12025550100", record=True)
+    id_ = typed(calls_dial.sync_detailed(client=client, body=wish), 201, Call).id
+    said = SayRequest(text="One moment.")
+    _in_time(lambda: calls_say.sync_detailed(id_, client=client, body=said), 202, Call)
+    keys = DtmfRequest(digits="1#")
+    _in_time(lambda: calls_dtmf.sync_detailed(id_, client=client, body=keys), 202, Call)
+    # The keys have left the stream for a moment.
+    whom = TransferOrderRequest(to=HUMAN)
+    _in_time(lambda: calls_transfer.sync_detailed(id_, client=client, body=whom), 202, CallTransfer)
+    typed(calls_hang_up.sync_detailed(id_, client=client), 200, Call)
+    sound = _in_time(lambda: calls_recording_get.sync_detailed(id_, client=client), 200, File)
+    assert sound.payload.read(4) == b"RIFF"
+    assert calls_recording_delete.sync_detailed(id_, client=client).status_code == 204
+    read = typed(calls_get.sync_detailed(id_, client=client), 200, CallDetail)
+    assert (read.to, read.direction) == (CALLEE, "outbound")
+
+
+def _in_time(ask: Callable[[], Response[Any]], status: int, kind: type[Kind]) -> Kind:
+    """Ask again while it is a conflict: the call, or its recording, is not that far yet."""
+    end = time.monotonic() + PATIENCE_S
+    while (answer := ask()).status_code == 409 and time.monotonic() < end:
+        time.sleep(0.1)
+    return typed(answer, status, kind)
