@@ -55,7 +55,7 @@ class ScopedSchema(AutoSchema):
             return operation
         lacking = OpenApiResponse(ErrorSerializer, description=f"The key lacks the scope {scope}.")
         described: Any = self._get_response_for_code  # has no types
-        answer = described(lacking, "403")
+        answer = described(lacking, "403", ["application/json"])
         operation["responses"].setdefault("403", answer)
         operation["x-required-scope"] = scope
         return operation

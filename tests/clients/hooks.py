@@ -59,8 +59,13 @@ RULES = {
         r"to|from|caller_id",
         r"(Write it as|No country has|Too short or|No such number|No SIP|Numbers of) .*",
     ),
+    # What the account allows, and has.
+    (r"to", r".* not allowed for this account\. Allowed: .*"),
+    (r"schedule_at", r"Outside the account's calling hours .*"),
     (r"config_id", r"No bot of this account; .*"),
     (r"connection_id", r"No connection of this account\. .*"),
+    (r"target", r"The bot has no such target\. .*"),
+    (r"caller_id", r"Neither the caller's number nor .*"),
     (r"variables\..*", r"The bot has no such variable\. .*"),
     (r"variables\..*", r"Not of the type \w+\."),
     (r"variables\..*", r"This parameter is ours\."),
@@ -171,18 +176,41 @@ MESSAGES = {
 }
 
 
+API = httpx.Client(
+    base_url=os.environ["API_URL"], headers={"Authorization": f"Bearer {os.environ['API_KEY']}"}
+)
+
+
+def _results(path: str, **query: Any) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = API.get(path, params=query).raise_for_status().json()["results"]
+    return found
+
+
 def _own_key() -> str:
     """Return the id of the key in use. If a request ended it, every answer would be a 401."""
     key = os.environ["API_KEY"]
-    headers = {"Authorization": f"Bearer {key}"}
-    query = {"page_size": 200}
-    answer = httpx.get(f"{os.environ['API_URL']}/api-keys", headers=headers, params=query)
-    rows = answer.raise_for_status().json()["results"]
+    rows = _results("/api-keys", page_size=200)
     (own,) = (str(row["id"]) for row in rows if key.startswith(row["prefix"] + "_"))
     return own
 
 
-OWN_KEY = _own_key()
+def _own_connection() -> str:
+    """Return the id of a connection to the simulator; without it there would be no numbers."""
+    body = {
+        "account_sid": os.environ["TWILIO_ACCOUNT_SID"],
+        "auth_token": os.environ["TWILIO_AUTH_TOKEN"],
+    }
+    made = API.post("/twilio-connections", json=body).raise_for_status()
+    return str(made.json()["id"])
+
+
+OWN = {_own_key(), _own_connection()}
+# What no request makes, so that no link leads there: (path, its parameter) and the one there is.
+CALL = _results("/calls")[-1]
+GIVEN = {
+    ("/calls/", "id"): CALL["id"],
+    ("/phone-numbers/", "sid"): _results("/phone-numbers", refresh=True)[0]["sid"],
+}
 # The same in every run, since the order of requests is.
 NUMBERS = count(1)
 
@@ -190,7 +218,7 @@ NUMBERS = count(1)
 @schemathesis.hook
 def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
     """Make more requests arrive at what they are about; what is wrong with them stays wrong."""
-    if str(case.path_parameters.get("id")) == OWN_KEY and case.method != "GET":
+    if str(case.path_parameters.get("id")) in OWN and case.method != "GET":
         case.path_parameters["id"] = str(uuid.uuid4())
     _spare_vendors(case)
     wrong = {
@@ -198,6 +226,8 @@ def before_call(context: Any, case: Any, kwargs: dict[str, Any]) -> None:
         for place, found in (case.meta.components if case.meta else {}).items()
         if found.mode.is_negative
     }
+    if ParameterLocation.PATH not in wrong:
+        _lead_there(case)
     # A key that is used again gets the first answer, or none: a few are.
     key = (case.headers or {}).get(IDEMPOTENCY_KEY)
     if key is not None and len(key) % 4 != 3 and ParameterLocation.HEADER not in wrong:
@@ -220,9 +250,19 @@ def _spare_vendors(case: Any) -> None:
         case.path_parameters["provider"] = UNTESTABLE
 
 
+def _lead_there(case: Any) -> None:
+    """Make most requests about a call or a number be about the one there is."""
+    for (path, name), there in GIVEN.items():
+        made_up = case.path_parameters.get(name)
+        if made_up is not None and case.path.startswith(path) and len(repr(case.body)) % 4:
+            case.path_parameters[name] = there
+
+
 def _named(body: dict[str, Any], *, whole: bool) -> dict[str, Any]:
     """Name what exists. whole: nothing in the body is wrong, so members may be left out."""
     config, services = body.get("config"), body.get("services")
+    if whole and body.get("config_id"):
+        body = {**body, "config_id": CALL["config_id"]}
     if whole:
         # Each needs a tool of its name in config.llm.tools, and a URL.
         body = {name: found for name, found in body.items() if name != "webhook_tools"}
