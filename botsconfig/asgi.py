@@ -16,6 +16,7 @@ http = get_asgi_application()
 
 from apps.gateway.consumers import MediaStreamConsumer  # noqa: E402
 from apps.gateway.lifespan import lifespan  # noqa: E402
+from botsconfig.door import TwilioDoor, door_close  # noqa: E402
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -28,9 +29,16 @@ async def _unknown_socket(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "websocket.close", "code": 1008})
 
 
+async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
+    try:
+        await lifespan(scope, receive, send)
+    finally:
+        await door_close()
+
+
 application = ProtocolTypeRouter(
     {
-        "http": http,
+        "http": TwilioDoor(http),
         # No origin check here: Twilio sends no Origin, and a browser has nothing to steal.
         "websocket": URLRouter(
             [
@@ -38,6 +46,6 @@ application = ProtocolTypeRouter(
                 re_path(r"", _unknown_socket),  # type: ignore[arg-type]
             ]
         ),
-        "lifespan": lifespan,
+        "lifespan": _lifespan,
     }
 )
