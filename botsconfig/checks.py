@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Sequence
 from importlib.util import find_spec
+from ipaddress import ip_address
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -72,7 +73,7 @@ def _is_fernet_key(key: str) -> bool:
 @register(Tags.urls)
 def public_url_reaches_us(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
     url = urlsplit(settings.PUBLIC_URL)
-    if url.scheme not in ("http", "https") or not url.hostname or url.path or url.query:
+    if f"{url.scheme}://{url.netloc}" != settings.PUBLIC_URL or not _is_http(settings.PUBLIC_URL):
         return [
             Error(
                 "PUBLIC_URL is not an origin.",
@@ -89,6 +90,36 @@ def public_url_reaches_us(app_configs: Any, **kwargs: Any) -> Sequence[CheckMess
             )
         ]
     return []
+
+
+@register(Tags.urls)
+def twilio_reaches_public_url(app_configs: Any, **kwargs: Any) -> Sequence[CheckMessage]:
+    host = urlsplit(settings.PUBLIC_URL).hostname or ""
+    if "_" in host:
+        return [
+            Error(
+                "PUBLIC_URL's host has an underscore: Twilio sends no callbacks there.",
+                hint="Give the server a name of letters, digits and hyphens.",
+                id="botsconfig.E013",
+            )
+        ]
+    if _is_private(host) and not settings.DEBUG:
+        return [
+            Warning(
+                "PUBLIC_URL leads to this machine or its own network: Twilio does not reach it.",
+                hint="Name the address that the internet knows, or a tunnel's. With the simulator, "
+                "this is fine.",
+                id="botsconfig.W003",
+            )
+        ]
+    return []
+
+
+def _is_private(host: str) -> bool:
+    try:
+        return not ip_address(host).is_global
+    except ValueError:
+        return "." not in host or host.endswith((".local", ".internal", ".localhost", ".lan"))
 
 
 @register(Tags.urls)

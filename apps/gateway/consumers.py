@@ -30,6 +30,8 @@ START_S = 10.0
 LONGEST = 96 * 1024
 # How long the end of a call may take to be written before its socket is closed all the same.
 WRITTEN_S = 1.0
+# How long a peer may take to let its close frame be written.
+CLOSED_S = 2.0
 # So much nonsense in one stream, and it is closed; less is dropped.
 NONSENSE = 50
 
@@ -61,8 +63,12 @@ class MediaStreamConsumer(AsyncConsumer):  # type: ignore[misc]
             await send({"type": "websocket.close", "code": 1013})
             return
         await send({"type": "websocket.accept"})
-        direct = scope.get("extensions", {}).get(EXTENSION, {}).get("attach")
-        await MediaSocket(running, receive, send, direct).serve(_signed(scope))
+        direct = scope.get("extensions", {}).get(EXTENSION, {})
+        await MediaSocket(running, receive, send, **direct).serve(_signed(scope))
+
+
+def _nothing() -> None:
+    """The server has no way to break a connection."""
 
 
 class MediaSocket:
@@ -74,11 +80,13 @@ class MediaSocket:
         receive: Receive,
         send: Send,
         attach: Callable[[Sink], bool] | None = None,
+        abort: Callable[[], None] = _nothing,
     ) -> None:
         self._gateway = running
         self._receive = receive
         self._send = send
         self._attach = attach
+        self._abort = abort
         self._nonsense = 0
         self._gone = False
 
@@ -200,7 +208,12 @@ class MediaSocket:
     async def _close(self, code: int) -> None:
         if not self._gone:
             self._gone = True
-            await self._send({"type": "websocket.close", "code": code})
+            try:
+                async with asyncio.timeout(CLOSED_S):
+                    await self._send({"type": "websocket.close", "code": code})
+            except TimeoutError:
+                # It reads nothing. Twilio sees a broken line, and asks what to do with the caller.
+                self._abort()
 
 
 def _sink(session: Session) -> Sink:

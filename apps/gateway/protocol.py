@@ -27,7 +27,7 @@ PILED_UP = 50
 
 INCOMPLETE, TOO_LONG = -1, -2
 
-# An ASGI extension: ``scope["extensions"][EXTENSION]["attach"]``, see ``attach``.
+# An ASGI extension: ``scope["extensions"][EXTENSION]`` has ``attach`` and ``abort``, see there.
 EXTENSION = "botsconfig.frames"
 # Takes a text frame's payload, on the loop, at once. False: queue it instead. Must not raise.
 Sink = Callable[[str], bool]
@@ -51,7 +51,10 @@ class MediaWebSocketProtocol(WebSocketsSansIOProtocol):
     def handle_connect(self, event: Request) -> None:
         super().handle_connect(event)
         if hasattr(self, "scope"):
-            self.scope.setdefault("extensions", {})[EXTENSION] = {"attach": self.attach}
+            self.scope.setdefault("extensions", {})[EXTENSION] = {
+                "attach": self.attach,
+                "abort": self.abort,
+            }
 
     def attach(self, sink: Sink) -> bool:
         """Give text frames to ``sink`` from now on, if none is queued before them.
@@ -62,6 +65,10 @@ class MediaWebSocketProtocol(WebSocketsSansIOProtocol):
             return False
         self._sink = sink
         return True
+
+    def abort(self) -> None:
+        """Break the connection: what the peer has not read is not waited for."""
+        self.transport.abort()
 
     def data_received(self, data: bytes) -> None:
         if self._sink is not None and not self._rest and self._is_one_message(data):

@@ -165,13 +165,17 @@ class Gateway:
     async def _supervise(self) -> None:
         while True:
             await asyncio.sleep(supervision.EVERY_S)
-            for session in list(self.sessions.values()):
-                self._look_after(session)
+            self._look_after_all()
+
+    def _look_after_all(self) -> None:
+        # Not in the loop above: its frame would hold the last call until there is another.
+        for session in list(self.sessions.values()):
+            self._look_after(session)
 
     def _look_after(self, session: Session) -> None:
         try:
             if session.is_stuck():
-                session.line.hang_up("line_stuck")
+                session.abandon("line_stuck")
             else:
                 supervision.look_after(session.conversation)
         except Exception:  # one call's fault must not leave the others unwatched

@@ -200,6 +200,11 @@ class Session:
     def is_stuck(self) -> bool:
         return self.line.stuck_s() > STUCK_S
 
+    def abandon(self, reason: str) -> None:
+        """End the call without waiting for what the peer has not read."""
+        self.line.hang_up(reason)
+        self._tasks[0].cancel()
+
     async def written(self) -> None:
         """Wait until the bot's side has ended the call, or the socket has broken."""
         await asyncio.wait(self._tasks[:1])

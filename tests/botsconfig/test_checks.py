@@ -53,7 +53,14 @@ def test_the_tests_own_environment_is_fine(db: None) -> None:
         ("ENCRYPTION_KEYS", [KEY, "short"], "botsconfig.E003"),
         ("PUBLIC_URL", "voice.example.com", "botsconfig.E004"),
         ("PUBLIC_URL", "https://voice.example.com/path", "botsconfig.E004"),
+        ("PUBLIC_URL", "https://voice.example.com#top", "botsconfig.E004"),
+        ("PUBLIC_URL", "wss://voice.example.com", "botsconfig.E004"),
         ("PUBLIC_URL", "http://voice.example.com", "botsconfig.E005"),
+        ("PUBLIC_URL", "https://voice_1.example.com", "botsconfig.E013"),
+        ("PUBLIC_URL", "https://localhost:8000", "botsconfig.W003"),
+        ("PUBLIC_URL", "https://192.168.0.7", "botsconfig.W003"),
+        ("PUBLIC_URL", "https://[::1]:8443", "botsconfig.W003"),
+        ("PUBLIC_URL", "https://gateway", "botsconfig.W003"),
         ("RATE_LIMIT", "600", "botsconfig.E007"),
         ("AUTH_FAILURE_LIMIT", "lots", "botsconfig.E007"),
         ("PROVIDER_API_URLS", {"openai": "proxy.example.com"}, "botsconfig.E008"),
@@ -74,6 +81,14 @@ def test_plain_http_is_fine_while_debugging(settings: Settings, db: None) -> Non
     settings.DEBUG = True
     settings.PUBLIC_URL = "http://127.0.0.1:8000"
     assert "botsconfig.E005" not in _ids()
+
+
+@pytest.mark.parametrize(
+    "url", ["https://voice.example.com", "https://voice.example.com:8443", "https://1.1.1.1"]
+)
+def test_an_address_that_the_internet_knows_is_fine(settings: Settings, db: None, url: str) -> None:
+    settings.PUBLIC_URL = url
+    assert not _ids() & {"botsconfig.E004", "botsconfig.E005", "botsconfig.E013", "botsconfig.W003"}
 
 
 def test_a_missing_websocket_library_is_named(monkeypatch: pytest.MonkeyPatch, db: None) -> None:

@@ -81,6 +81,12 @@ def test_it_brings_who_calls_and_the_variables_of_the_url(client: Client, path: 
     assert given["token"] != "x"
 
 
+def test_a_caller_who_hides_is_anonymous(client: Client, path: str) -> None:
+    answer = twilio_posts(client, path, {**FORM, "From": "anonymous"})
+    assert answer.status_code == 200
+    assert parameters(answer)["from"] == "anonymous"
+
+
 def test_what_twilio_would_not_carry_is_left_out(client: Client, path: str) -> None:
     answer = twilio_posts(client, f"{path}?long={'x' * 500}", FORM)
     assert answer.status_code == 200

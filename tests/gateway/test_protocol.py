@@ -49,8 +49,25 @@ async def sink(scope: dict[str, Any], receive: Any, send: Any) -> None:
         await send({"type": "websocket.send", "text": shown})
 
 
+async def flood(scope: dict[str, Any], receive: Any, send: Any) -> None:
+    """Send until the peer's side and ours are full of what it does not read, and break it off."""
+    await receive()
+    await send({"type": "websocket.accept"})
+    with contextlib.suppress(TimeoutError):
+        while True:
+            async with asyncio.timeout(0.2):
+                await send({"type": "websocket.send", "text": "x" * 60_000})
+    scope["extensions"][EXTENSION]["abort"]()
+    assert (await receive())["type"] == "websocket.disconnect"
+    OVER.set()
+
+
+OVER = asyncio.Event()
+APPS = {"/sink": sink, "/flood": flood}
+
+
 async def either(scope: dict[str, Any], receive: Any, send: Any) -> None:
-    await (sink if scope["path"] == "/sink" else echo)(scope, receive, send)
+    await APPS.get(scope["path"], echo)(scope, receive, send)
 
 
 class Peer:
@@ -204,3 +221,9 @@ async def test_a_text_that_is_no_text_is_refused_with_a_sink_too(peer: Peer) -> 
     peer.write(frame(TEXT, b"\xff" * 300))
     first, payload = await peer.read()
     assert (first, int.from_bytes(payload[:2], "big")) == (CLOSE, 1007)
+
+
+@pytest.mark.parametrize("path", ["/flood"])
+async def test_a_connection_of_which_nothing_is_read_can_be_broken(peer: Peer) -> None:
+    async with asyncio.timeout(10):
+        await OVER.wait()
