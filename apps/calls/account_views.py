@@ -16,7 +16,7 @@ from apps.accounts.models import Account
 from apps.accounts.scopes import ADMIN
 from apps.accounts.services import ACCOUNT_SECRETS, account_patch
 from apps.calls.account_serializers import AccountBodySerializer, AccountSerializer, patch_read
-from apps.core.parsers import JsonParser, MergePatchParser
+from apps.core.parsers import JsonParser, MergePatchParser, body_of
 
 _TAG = ["account"]
 _HOURS = {"from": "09:00", "until": "20:00", "days": ["mon", "tue"], "timezone": "callee"}
@@ -73,7 +73,7 @@ class AccountView(APIView):
         account = _account(request)
         changed = account_patch(
             account_id=account.pk,
-            changes=patch_read(account, request.data),
+            changes=patch_read(account, body_of(request)),
             actor=actor_of(request),
         )
         return Response(AccountSerializer(changed).data)

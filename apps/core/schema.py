@@ -64,21 +64,21 @@ def operations(schema: Schema) -> Iterator[tuple[str, Schema]]:
 
 
 def whole_bodies(result: Schema, **kwargs: Any) -> Schema:
-    """Say that a body must be sent where it has members that must be, or is a patch.
+    """Say that a body must be sent where it has members that must be, or in a patch.
 
     And give its examples to every content type that it may have.
     """
     components: Schema = result["components"]["schemas"]
-    for _, operation in operations(result):
+    for method, operation in operations(result):
         body = operation.get("requestBody", {})
         content: Schema = body.get("content", {})
         examples = next((one["examples"] for one in content.values() if "examples" in one), None)
-        for media_type, found in content.items():
+        for found in content.values():
             if examples is not None:
                 found.setdefault("examples", examples)
             name = found["schema"].get("$ref", "").removeprefix(_COMPONENTS)
             whole = components.get(name, {})
-            if media_type == MERGE_PATCH or whole.get("required") or "oneOf" in whole:
+            if method == "patch" or whole.get("required") or "oneOf" in whole:
                 body["required"] = True
     return result
 

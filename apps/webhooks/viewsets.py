@@ -17,6 +17,7 @@ from rest_framework.response import Response
 
 from apps.accounts.authentication import account_of, actor_of
 from apps.core.errors import Conflict
+from apps.core.parsers import body_of
 from apps.webhooks import schema
 from apps.webhooks.endpoints import (
     TooMany,
@@ -82,7 +83,7 @@ class EndpointViewSet(mixins.ListModelMixin, viewsets.GenericViewSet[Endpoint]):
 
     def partial_update(self, request: Request, id: uuid.UUID) -> Response:
         get_object_or_404(self.get_queryset(), pk=id)
-        body = EndpointChangesSerializer(data=request.data, partial=True)
+        body = EndpointChangesSerializer(data=body_of(request), partial=True)
         body.is_valid(raise_exception=True)
         endpoint = endpoint_update(**self._named(id), changes=body.validated_data)
         return Response(EndpointSerializer(endpoint).data)

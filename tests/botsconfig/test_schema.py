@@ -22,8 +22,8 @@ ENVELOPES = [
 ]
 # Bodies that may be left out, because every member has a default.
 OPTIONAL_BODIES = {"api_key_rotate", "twilio_config_rotate_token", "webhook_rotate_secret"}
-# Every member of these may be left out, all of them too.
-OPTIONAL_BODIES |= {"webhook_update", "phone_number_repair", "account_patch"}
+# Every member of it may be left out, all of them too.
+OPTIONAL_BODIES |= {"phone_number_repair"}
 # One of two.
 OPTIONAL_BODIES |= {"calls_transfer"}
 # Where anything may stand, and why. A * is any member that is not named.

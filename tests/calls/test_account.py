@@ -49,6 +49,12 @@ def test_what_is_named_changes_and_nothing_else(api: APIClient, name: str, value
     assert after[name] == value
 
 
+def test_a_patch_without_a_body_is_refused(api: APIClient) -> None:
+    answer = api.patch(URL)
+    assert (answer.status_code, answer.json()["error"]) == (400, "json-parsing-error")
+    assert api.patch(URL, {}).status_code == 200
+
+
 def test_hours_are_merged_and_null_takes_them_back(api: APIClient) -> None:
     api.patch(URL, {"calling_hours": HOURS})
     later = api.patch(URL, {"calling_hours": {"until": "18:00", "days": None}}).json()

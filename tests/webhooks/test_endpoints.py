@@ -142,6 +142,7 @@ def test_a_change_leaves_the_rest_and_an_entry(api: APIClient, account: Account)
     changed = api.patch(f"/webhooks/{endpoint['id']}", {"kinds": ["call.ended"]}).json()
     assert (changed["description"], changed["kinds"]) == ("CRM", ["call.ended"])
     assert api.patch(f"/webhooks/{endpoint['id']}", {}).status_code == 200
+    assert api.patch(f"/webhooks/{endpoint['id']}").status_code == 400
     assert api.patch(f"/webhooks/{endpoint['id']}", {"secret": secret_new()}).status_code == 400
     entry = AuditEntry.objects.filter(action="webhook.update").order_by("created_at")[0]
     assert (entry.account, entry.before, entry.after) == (

@@ -26,15 +26,21 @@ def _header(name: str, description: str) -> OpenApiParameter:
 
 
 _ID = OpenApiParameter("id", OpenApiTypes.UUID, OpenApiParameter.PATH, description="The call.")
+# Errors are never sound.
+_JSON = "application/json"
+_REFUSALS: dict[Any, Any] = {
+    (401, _JSON): _error("The API key is missing or not valid."),
+    (404, _JSON): _error("There is no such call in this account, or no recording of it."),
+}
+_NOT_READY = "It is not ready: the call is still going on, or has just ended. See Retry-After."
 _ANSWERS: dict[Any, Any] = {
     (200, "audio/wav"): OpenApiResponse(OpenApiTypes.BINARY, description=_SOUND),
     (206, "audio/wav"): OpenApiResponse(OpenApiTypes.BINARY, description="The part asked for."),
     304: OpenApiResponse(description="It is the one that If-None-Match names."),
-    401: _error("The API key is missing or not valid."),
-    404: _error("There is no such call in this account, or no recording of it."),
-    409: _error("It is not ready: the call is still going on, or has just ended. See Retry-After."),
-    416: _error("The range lies outside of the file."),
-    503: _error("The storage does not answer."),
+    **_REFUSALS,
+    (409, _JSON): _error(_NOT_READY),
+    (416, _JSON): _error("The range lies outside of the file."),
+    (503, _JSON): _error("The storage does not answer."),
 }
 
 RECORDING = extend_schema_view(
@@ -57,6 +63,6 @@ RECORDING = extend_schema_view(
         description="For good. One that is being made is thrown away when its call ends.",
         tags=["calls"],
         parameters=[_ID],
-        responses={204: None, 401: _ANSWERS[401], 404: _ANSWERS[404]},
+        responses={204: None, **_REFUSALS},
     ),
 )
