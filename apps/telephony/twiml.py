@@ -102,6 +102,28 @@ def hang_up_document() -> str:
     return str(response)
 
 
+@dataclass(frozen=True, slots=True)
+class Dialled:
+    """Whom a caller is put through to, and who asks and tells about it.
+
+    to: E.164, or a SIP address. timeout_s: how long it rings; limit_s: how long both may talk.
+    action_url: is asked what comes when it is over. status_url: is told of the callee's leg.
+    whisper_url: what the callee hears before both are connected; empty: nothing.
+    """
+
+    to: str
+    caller_id: str
+    timeout_s: int
+    limit_s: int
+    action_url: str
+    status_url: str
+    whisper_url: str = ""
+
+
+# Of the callee's leg, each in a callback of its own.
+_LEG_EVENTS = "initiated ringing answered completed"
+
+
 def transfer_document(dialled: Dialled) -> str:
     """Put the call through, and ask what comes next when that is over, whatever became of it."""
     # With answer_on_bridge the caller hears it ring.
