@@ -16,7 +16,7 @@ http = get_asgi_application()
 
 from apps.gateway.consumers import MediaStreamConsumer  # noqa: E402
 from apps.gateway.lifespan import lifespan  # noqa: E402
-from botsconfig.door import TwilioDoor, door_close  # noqa: E402
+from botsconfig.door import TwilioDoor  # noqa: E402
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -29,13 +29,6 @@ async def _unknown_socket(scope: Scope, receive: Receive, send: Send) -> None:
     await send({"type": "websocket.close", "code": 1008})
 
 
-async def _lifespan(scope: Scope, receive: Receive, send: Send) -> None:
-    try:
-        await lifespan(scope, receive, send)
-    finally:
-        await door_close()
-
-
 application = ProtocolTypeRouter(
     {
         "http": TwilioDoor(http),
@@ -46,6 +39,6 @@ application = ProtocolTypeRouter(
                 re_path(r"", _unknown_socket),  # type: ignore[arg-type]
             ]
         ),
-        "lifespan": _lifespan,
+        "lifespan": lifespan,
     }
 )

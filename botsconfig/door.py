@@ -6,7 +6,6 @@ looks after browsers and API keys: a caller hears nothing until the TwiML is the
 
 from __future__ import annotations
 
-import asyncio
 import io
 from collections.abc import Awaitable, Callable
 from typing import Any
@@ -18,7 +17,7 @@ from django.http import HttpRequest, HttpResponse
 from django.urls import resolve
 
 from apps.core.middleware import PlainErrorMiddleware, RequestFormMiddleware, RequestIdMiddleware
-from apps.core.threads import DatabaseThreads, twice
+from apps.core.threads import shared, twice
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -30,7 +29,6 @@ PREFIX = "/twilio/"
 # The last resort does without a database, so it must not queue behind those who wait for one.
 NOT_HERE = "/twilio/fallback"
 THREADS = 4
-_doors: dict[asyncio.AbstractEventLoop, DatabaseThreads] = {}
 
 
 class TwilioDoor:
@@ -47,7 +45,7 @@ class TwilioDoor:
         body = await _body(receive)
         if body is None:
             return
-        response = await _threads().run(lambda: _answer(scope, body))
+        response = await shared("door", THREADS).run(lambda: _answer(scope, body))
         headers = [(name.lower().encode(), value.encode()) for name, value in response.items()]
         content = response.content
         headers.append((b"content-length", str(len(content)).encode()))
@@ -55,20 +53,6 @@ class TwilioDoor:
             {"type": "http.response.start", "status": response.status_code, "headers": headers}
         )
         await send({"type": "http.response.body", "body": content})
-
-
-async def door_close() -> None:
-    """Give back what the running loop's door holds."""
-    threads = _doors.pop(asyncio.get_running_loop(), None)
-    if threads is not None:
-        await threads.aclose()
-
-
-def _threads() -> DatabaseThreads:
-    loop = asyncio.get_running_loop()
-    if loop not in _doors:
-        _doors[loop] = DatabaseThreads(THREADS, "door")
-    return _doors[loop]
 
 
 async def _body(receive: Receive) -> bytes | None:

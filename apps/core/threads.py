@@ -43,6 +43,24 @@ class DatabaseThreads:
         self._threads.shutdown(wait=False)
 
 
+_shared: dict[tuple[asyncio.AbstractEventLoop, str], DatabaseThreads] = {}
+
+
+def shared(name: str, count: int) -> DatabaseThreads:
+    """Return the running loop's threads of that name; the first call starts them."""
+    key = asyncio.get_running_loop(), name
+    if key not in _shared:
+        _shared[key] = DatabaseThreads(count, name)
+    return _shared[key]
+
+
+async def shared_close() -> None:
+    """End what the running loop shares, at the server's end."""
+    loop = asyncio.get_running_loop()
+    for key in [key for key in _shared if key[0] is loop]:
+        await _shared.pop(key).aclose()
+
+
 def twice(work: Callable[[], Result]) -> Result:
     """Do something, and again if the thread's connection turns out to have died."""
     try:

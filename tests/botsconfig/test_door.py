@@ -12,8 +12,8 @@ from django.db import OperationalError, connection
 from apps.accounts.models import Account
 from apps.bots.models import TwilioConfig
 from apps.calls import selectors
+from apps.core.threads import shared_close
 from botsconfig.asgi import application
-from botsconfig.door import door_close
 from tests.gateway.conftest import in_database_thread
 from tests.support.twilio_requests import ACCOUNT_SID, ORIGIN, TOKEN, signature_of
 
@@ -27,7 +27,7 @@ async def asgi() -> AsyncIterator[httpx.AsyncClient]:
     transport = httpx.ASGITransport(app=application)
     async with httpx.AsyncClient(transport=transport, base_url=ORIGIN) as client:
         yield client
-    await door_close()
+    await shared_close()
 
 
 @pytest.fixture
@@ -117,6 +117,6 @@ async def test_a_connection_that_has_died_costs_nobody_the_call(
 
 async def test_its_threads_give_their_connections_back(asgi: httpx.AsyncClient, path: str) -> None:
     await asked(asgi, path)
-    await door_close()
+    await shared_close()
     await in_database_thread(connection.ensure_connection)()
     assert (await asked(asgi, path)).status_code == 200
