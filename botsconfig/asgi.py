@@ -16,6 +16,7 @@ http = get_asgi_application()
 
 from apps.gateway.consumers import MediaStreamConsumer  # noqa: E402
 from apps.gateway.lifespan import lifespan  # noqa: E402
+from botsconfig.door import TwilioDoor  # noqa: E402
 
 Scope = dict[str, Any]
 Receive = Callable[[], Awaitable[dict[str, Any]]]
@@ -30,7 +31,7 @@ async def _unknown_socket(scope: Scope, receive: Receive, send: Send) -> None:
 
 application = ProtocolTypeRouter(
     {
-        "http": http,
+        "http": TwilioDoor(http),
         # No origin check here: Twilio sends no Origin, and a browser has nothing to steal.
         "websocket": URLRouter(
             [

@@ -29,3 +29,8 @@ _recorded = tempfile.TemporaryDirectory(prefix="botsconfig-recordings-")
 os.environ["RECORDINGS_FOLDER"] = f"{_recorded.name}/stored"
 os.environ["RECORDINGS_SPOOL"] = f"{_recorded.name}/spool"
 os.environ.setdefault("DATABASE_URL", "")
+# Processes that test at once have a database each: in Redis too, where they are numbered.
+_worker = os.environ.get("PYTEST_XDIST_WORKER", "")
+if os.environ.get("REDIS_URL") and _worker:
+    _server, _, _number = os.environ["REDIS_URL"].rpartition("/")
+    os.environ["REDIS_URL"] = f"{_server}/{(int(_number) + 1 + int(_worker[2:])) % 16}"

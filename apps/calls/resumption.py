@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import uuid
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django.db import transaction
@@ -16,10 +16,11 @@ from django.db import transaction
 from apps.bots.models import TwilioConfig
 from apps.calls.endings import call_close
 from apps.calls.entries import TRANSFERRED
-from apps.calls.models import Call
+from apps.calls.models import Call, Transfer
 from apps.calls.tokens import StreamToken
+from apps.calls.transfers import MARGIN_S, RING_DEFAULT_S, TALK_LONGEST_S, transfer_twiml
 from apps.calls.twiml import stream_twiml
-from apps.telephony.twiml import Pause, dial_document, hang_up_document, spoken_document
+from apps.telephony.twiml import Pause, hang_up_document, spoken_document
 from apps.voice.settings import Lines
 
 # How often a caller is brought back before the bot is given up.
@@ -77,17 +78,31 @@ def _give_up(over: StreamOver, call: Call | None, now: datetime) -> str:
     target = (document.get("transfers") or {}).get(FALLBACK)
     with transaction.atomic():
         found = Call.objects.select_for_update().filter(pk=over.call_id).first()
-        if found is not None and not target:
+        if found is not None and not found.is_over and target and not _was_tried(found):
+            return _fall_back(found, target["to"], now)
+        if found is not None:
             call_close(found, status=Call.Status.FAILED, reason="line_lost", at=now)
-        elif found is not None and not found.is_over:
-            # A gateway that was killed has not said that its stream is over.
-            found.stream_ended_at, found.end_reason = found.stream_ended_at or now, TRANSFERRED
-            found.save(update_fields=["stream_ended_at", "end_reason"])
-    if target:
-        return dial_document(target["to"])
     text = (document.get("lines") or {}).get("failure") or Lines().failure
     language = (document.get("tts") or {}).get("language") or ""
     return spoken_document(text, language=spoken_language(language))
+
+
+def _was_tried(call: Call) -> bool:
+    """Whether nobody took the call when it was put through: then it is not tried for ever."""
+    return Transfer.objects.filter(call=call).exclude(reason="").exists()
+
+
+def _fall_back(call: Call, to: str, now: datetime) -> str:
+    # A gateway that was killed has not said that its stream is over.
+    call.stream_ended_at, call.end_reason = call.stream_ended_at or now, TRANSFERRED
+    call.cap_at = now + timedelta(seconds=RING_DEFAULT_S + TALK_LONGEST_S + MARGIN_S)
+    call.save(update_fields=["stream_ended_at", "end_reason", "cap_at"])
+    # One that was under way when the line broke is over with it.
+    Transfer.objects.filter(call=call, ended_at=None).update(ended_at=now, reason="line_lost")
+    transfer = Transfer.objects.create(
+        call=call, to=to, mode=Transfer.Mode.COLD, summary="", started_at=now
+    )
+    return transfer_twiml(transfer)
 
 
 # What Twilio's own voice is asked to speak, by the two letters that bots name.

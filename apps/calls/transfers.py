@@ -131,7 +131,7 @@ def transfer_begin(
     connection = connection_of(call)
     if connection is None or not call.call_sid:
         return _refused(transfer, "no_connection", now)
-    fields = {"Twiml": _twiml(transfer, timeout, caller_id)}
+    fields = {"Twiml": transfer_twiml(transfer, timeout=timeout, caller_id=caller_id)}
     if call.direction == Call.Direction.OUTBOUND:
         # The bot's own limit would cut two humans.
         began = call.answered_at or call.started_at
@@ -157,7 +157,10 @@ def _refused(transfer: Transfer, reason: str, now: datetime) -> bool:
     return False
 
 
-def _twiml(transfer: Transfer, timeout: int, caller_id: str) -> str:
+def transfer_twiml(
+    transfer: Transfer, *, timeout: int = RING_DEFAULT_S, caller_id: str = ""
+) -> str:
+    """Return what puts a call through, and has the human's leg followed to its end."""
     call = transfer.call
     warm = transfer.mode == Transfer.Mode.WARM
 

@@ -2,16 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import TypeVar
 
 from django.conf import settings
-from django.db import InterfaceError, OperationalError, connection
 
 from apps.accounts.signing import secrets_of
 from apps.bots.selectors import Admission, call_expected, spoken_lines_load
@@ -25,6 +21,7 @@ from apps.calls.admission import (
 )
 from apps.calls.lookups import connection_stored
 from apps.calls.ringing import Ringing
+from apps.core.threads import DatabaseThreads
 from apps.gateway.stock import stock_clips
 from apps.telephony.signatures import Signed, stream_is_signed
 from apps.telephony.streams import Started
@@ -34,8 +31,6 @@ from apps.voice.settings import LineName
 THREADS = 4
 # Spoken lines kept in memory: a sentence is about 25 kB, so this is some 12 MB.
 LINES = 512
-
-Result = TypeVar("Result")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,45 +47,24 @@ class Admitted:
 
 
 class Gate:
-    """Checks streams. Owns its threads; ``close`` ends them and their connections."""
+    """Checks streams. Owns its threads; ``aclose`` ends them and their connections."""
 
     def __init__(self) -> None:
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="admission")
+        self._threads = DatabaseThreads(THREADS, "admission")
         self._lines: OrderedDict[str, bytes] = OrderedDict()
         self._lock = threading.Lock()
 
     async def admit(self, started: Started, *, signed: Signed) -> Admitted:
         """Return what the stream is for. Raises StreamRefused."""
-        return await self._in_thread(lambda: self._twice(lambda: self._look(started, signed)))
+        return await self._threads.run(lambda: self._look(started, signed))
 
     async def expect(self, ringing: Ringing) -> Admission | None:
         """Return what a call that rings will be; nothing of it is let in by that."""
         given = {**ringing.given, "call_sid": ringing.call_sid}
-        return await self._in_thread(
-            lambda: self._twice(lambda: call_expected(ringing.config_id, given))
-        )
+        return await self._threads.run(lambda: call_expected(ringing.config_id, given))
 
     async def aclose(self) -> None:
-        """Give the database its connections back: each thread closes its own."""
-        barrier = threading.Barrier(THREADS)
-
-        def close() -> None:
-            barrier.wait(5)
-            connection.close()
-
-        await asyncio.gather(*(self._in_thread(close) for _ in range(THREADS)))
-        self._threads.shutdown(wait=False)
-
-    async def _in_thread(self, work: Callable[[], Result]) -> Result:
-        return await asyncio.get_running_loop().run_in_executor(self._threads, work)
-
-    def _twice(self, look: Callable[[], Result]) -> Result:
-        try:
-            return look()
-        except (InterfaceError, OperationalError):
-            # Connections are kept; this one has died meanwhile, as when the server restarts.
-            connection.close()
-            return look()
+        await self._threads.aclose()
 
     def _look(self, started: Started, signed: Signed) -> Admitted:
         arrival = Arrival(started.call_sid, started.account_sid, started.parameters)

@@ -17,6 +17,7 @@ from apps.calls.journal import JournalWriter
 from apps.calls.recordings.spool import Label
 from apps.calls.ringing import Ringing
 from apps.core import health
+from apps.core.threads import shared_close
 from apps.gateway.admission import Admitted, Gate
 from apps.gateway.building import (
     ProviderMissing,
@@ -214,3 +215,4 @@ async def gateway_close() -> None:
     found = _gateways.pop(asyncio.get_running_loop(), None)
     if found is not None:
         await found.aclose()
+    await shared_close()

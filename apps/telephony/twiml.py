@@ -102,24 +102,6 @@ def hang_up_document() -> str:
     return str(response)
 
 
-def dial_document(to: str) -> str:
-    """Put the call through. to: a number in E.164 form, or a SIP address.
-
-    Should nobody answer, or hang up again, the caller is told: the call would just end otherwise.
-    """
-    # With answer_on_bridge the caller hears it ring.
-    dial = Dial(answer_on_bridge=True)
-    if to.startswith(("sip:", "sips:")):
-        dial.sip(to)
-    else:
-        dial.number(to)
-    response = VoiceResponse()
-    response.append(dial)
-    response.say("Your call has ended. Goodbye.", language="en-US")
-    response.hangup()
-    return str(response)
-
-
 @dataclass(frozen=True, slots=True)
 class Dialled:
     """Whom a caller is put through to, and who asks and tells about it.

@@ -15,7 +15,7 @@ from django.utils import timezone
 from apps.accounts.models import Account
 from apps.bots.models import TwilioConfig, TwilioConfigVersion
 from apps.bots.twiml import config_twiml
-from apps.calls.models import Call, call_id
+from apps.calls.models import Call, Transfer, call_id
 from apps.calls.tokens import StreamToken, token_make, token_read
 from apps.calls.twiml import stream_twiml
 from tests.support.twilio_requests import ACCOUNT_SID, ORIGIN, TOKEN, twilio_posts
@@ -139,6 +139,23 @@ def test_a_fallback_target_gets_the_calls_that_could_not_be_brought_back(
     assert ElementTree.fromstring(twiml).findtext("Dial/Number") == "+14155550100"
     call.refresh_from_db()
     assert (call.status, call.end_reason) == ("in-progress", "transferred")
+    assert ElementTree.fromstring(twiml).find("Dial[@action]") is not None
+    assert Transfer.objects.get(call=call).to == "+14155550100"
+
+
+def test_a_fallback_that_nobody_took_is_not_tried_for_ever(
+    client: Client, signed: Account, config: TwilioConfig
+) -> None:
+    assert config.current is not None
+    targets = {"fallback": {"to": "+14155550100", "description": ""}}
+    with_fallback(config, {**config.current.document, "transfers": targets})
+    call = call_of(config)
+    now = timezone.now()
+    Transfer.objects.create(call=call, to="+1", reason="busy", started_at=now, ended_at=now)
+    twiml = asked(client, bin_action(config) + "&breaks=3")
+    assert [verb.tag for verb in ElementTree.fromstring(twiml)] == ["Say", "Hangup"]
+    call.refresh_from_db()
+    assert (call.status, call.end_reason) == ("failed", "line_lost")
 
 
 def with_fallback(config: TwilioConfig, document: dict[str, Any]) -> None:
