@@ -240,7 +240,9 @@ if REDIS_URL:
     CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
         "default": {
             "BACKEND": "channels_redis.core.RedisChannelLayer",
-            "CONFIG": {"hosts": [REDIS_URL]},
+            # The layer waits five seconds at a time for a message; redis-py's own limit on an answer
+            # is five as well since version 8, and would break every second such wait off.
+            "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": 20}]},
         }
     }
 else:

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import ast
 import io
+import os
 import re
 from pathlib import Path
 
+import pytest
+from channels.layers import get_channel_layer
 from django.conf import settings
 from django.core.management import call_command
 
@@ -46,3 +49,9 @@ def test_the_stream_url_is_the_wss_twin() -> None:
 
 def test_models_and_migrations_agree(db: None) -> None:
     call_command("makemigrations", check=True, dry_run=True, stdout=io.StringIO())
+
+
+@pytest.mark.skipif(not os.environ.get("REDIS_URL"), reason="of the Redis channel layer")
+def test_redis_is_given_longer_to_answer_than_the_channel_layer_waits() -> None:
+    layer = get_channel_layer()
+    assert layer.hosts[0]["socket_timeout"] > layer.brpop_timeout
