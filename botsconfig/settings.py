@@ -240,8 +240,8 @@ if REDIS_URL:
     CHANNEL_LAYERS: dict[str, dict[str, Any]] = {
         "default": {
             "BACKEND": "channels_redis.core.RedisChannelLayer",
-            # The layer waits five seconds at a time for a message; redis-py's own limit on an answer
-            # is five as well since version 8, and would break every second such wait off.
+            # The layer waits for a message five seconds at a time; redis-py 8 gives an answer five
+            # by itself, and would break such waits off.
             "CONFIG": {"hosts": [{"address": REDIS_URL, "socket_timeout": 20}]},
         }
     }
