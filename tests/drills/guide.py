@@ -4,7 +4,7 @@
 
 Blocks marked ``sh`` run one after the other in one shell that stops at the first failure; what they
 print is shown. Ports 8080 and 8081 are the simulator's, as the page says. Needs curl and jq, and
-npx for twilio-cli.
+npm for twilio-cli.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--page", type=Path, default=ROOT / "docs" / "phones.md")
     parser.add_argument("--port", type=int, default=8000)
-    parser.add_argument("--without-npm", action="store_true", help="leave out what needs npx")
+    parser.add_argument("--without-npm", action="store_true", help="leave out twilio-cli")
     asked = parser.parse_args()
     blocks = _BLOCK.findall(asked.page.read_text())
     if asked.without_npm:
-        blocks = [block for block in blocks if "npx" not in block]
+        blocks = [block for block in blocks if "twilio-cli" not in block and "cli/" not in block]
     with tempfile.TemporaryDirectory() as folder, _running(Path(folder), asked.port) as told:
         failed = _follow(blocks, told, Path(folder))
     if failed:
