@@ -66,10 +66,11 @@ def voice(request: HttpRequest, config_id: uuid.UUID) -> HttpResponse:
     except RequestRefused as refused:
         return refusal(refused)
     given = _given(request)
-    announce(Ringing(str(config_id), call_sid, given))
     identifier = call_id(account_id=asked.account.id, call_sid=call_sid)
     token = StreamToken(identifier, config_id, asked.attempts + 1, call_sid=call_sid)
-    return _twiml(stream_twiml(token, account_id=asked.account.id, parameters=given))
+    answer = _twiml(stream_twiml(token, account_id=asked.account.id, parameters=given))
+    announce(Ringing(str(config_id), call_sid, given))
+    return answer
 
 
 @csrf_exempt

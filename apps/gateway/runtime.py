@@ -49,6 +49,9 @@ from apps.voice.turns import Heard
 
 logger = logging.getLogger(__name__)
 
+# Twilio has its answer before the call is prepared; its stream comes some hundred ms later.
+ANSWER_FIRST_S = 0.02
+
 
 class Gateway:
     """One a process and event loop. Owns the supervisor's task and every shared part."""
@@ -67,7 +70,7 @@ class Gateway:
         loop = asyncio.get_running_loop()
 
         def rings(call: Ringing) -> None:
-            loop.call_soon_threadsafe(self.reception.expect, call)
+            loop.call_soon_threadsafe(loop.call_later, ANSWER_FIRST_S, self.reception.expect, call)
 
         self._deaf = ringing.listen(rings)
         self._control = ControlDesk(self.id, self.sessions.get)

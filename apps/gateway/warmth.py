@@ -99,10 +99,11 @@ class Reception:
         self._build = build
         self._guests: OrderedDict[str, _Guest] = OrderedDict()
         self._leaving: set[asyncio.Task[None]] = set()
+        self._closed = False
 
     def expect(self, ringing: Ringing) -> None:
         """Prepare a call that rings. Announced twice, it is prepared once."""
-        if not ringing.call_sid or ringing.call_sid in self._guests:
+        if self._closed or not ringing.call_sid or ringing.call_sid in self._guests:
             return
         guest = _Guest(asyncio.create_task(self._prepare(ringing), name="reception"))
         self._guests[ringing.call_sid] = guest
@@ -123,6 +124,7 @@ class Reception:
         return prepared
 
     async def aclose(self) -> None:
+        self._closed = True
         for call_sid in list(self._guests):
             self._dismiss(call_sid)
         await asyncio.gather(*self._leaving, return_exceptions=True)
