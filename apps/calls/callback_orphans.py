@@ -50,23 +50,32 @@ def _call_of(row: TwilioCallback) -> Call | None:
         return None  # it names a row that is gone, or never was
     number = (
         PhoneNumber.objects.filter(account_id=row.account_id, number=fields["To"])
-        .exclude(config=None)
+        .filter(config__current__isnull=False)
         .select_related("config")
         .first()
     )
-    if number is None or number.config is None or number.config.current_id is None:
+    if number is None:
         return None
     progress = progress_read(fields)
     began = min(progress.at or row.received_at, row.received_at)
     if progress.status in TERMINAL and progress.duration_s:
         began -= timedelta(seconds=progress.duration_s)
+    return call_unseen(number, sid, began)
+
+
+def call_unseen(number: PhoneNumber, call_sid: str, began: datetime) -> Call:
+    """Make the row of a call to a number of ours that no stream has told us of; unsaved.
+
+    number: with its bot, which is published.
+    """
+    assert number.config is not None and number.config.current_id is not None
     return Call(
-        id=row.call_id,
-        account_id=row.account_id,
+        id=call_id(account_id=number.account_id, call_sid=call_sid),
+        account_id=number.account_id,
         connection_id=number.connection_id,
         config=number.config,
         version_id=number.config.current_id,
-        call_sid=sid,
+        call_sid=call_sid,
         status=Call.Status.RINGING,
         started_at=began,
     )

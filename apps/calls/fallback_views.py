@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from typing import Any
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.csrf import csrf_exempt
@@ -11,35 +12,15 @@ from django.views.decorators.http import require_http_methods
 from prometheus_client import Counter
 
 from apps.bots.selectors import twilio_config_by_id
+from apps.calls.spoken import apology_of
 from apps.calls.webhook_requests import RequestRefused, asked_of, fields_of, refusal
 from apps.telephony.twiml import spoken_document
-from apps.voice.settings import Lines
 
 logger = logging.getLogger(__name__)
 
 APOLOGIES = Counter("botsconfig_twilio_fallbacks", "Calls that ended with a spoken apology.")
 # The request is not Twilio's; whoever it is, hears nothing. For the other reasons it may be.
 _REFUSED = frozenset(("signature_missing", "signature_wrong"))
-_ENGLISH = "en-US"
-# Twilio's name of a language that a bot names in short. Source: the languages of <Say>.
-_SPOKEN: Mapping[str, str] = {
-    "da": "da-DK",
-    "de": "de-DE",
-    "en": "en-US",
-    "es": "es-ES",
-    "fi": "fi-FI",
-    "fr": "fr-FR",
-    "it": "it-IT",
-    "ja": "ja-JP",
-    "ko": "ko-KR",
-    "nb": "nb-NO",
-    "nl": "nl-NL",
-    "pl": "pl-PL",
-    "pt": "pt-PT",
-    "ru": "ru-RU",
-    "sv": "sv-SE",
-    "zh": "zh-CN",
-}
 
 
 @csrf_exempt
@@ -49,10 +30,10 @@ def fallback(request: HttpRequest) -> HttpResponse:
 
     Works without the database: whatever fails here, the caller hears a sentence.
     """
-    text, language = Lines().failure, _ENGLISH
+    text, language = apology_of({})
     try:
         _check(request)
-        text, language = _words(request.GET.get("bot", "")) or (text, language)
+        text, language = apology_of(_document(request.GET.get("bot", "")))
     except RequestRefused as refused:
         return refusal(refused)
     except Exception:  # the caller waits, and nobody else will answer
@@ -71,13 +52,6 @@ def _check(request: HttpRequest) -> None:
             raise
 
 
-def _words(bot: str) -> tuple[str, str] | None:
-    """Return the bot's own words and their language; None where it has none of its own."""
+def _document(bot: str) -> Mapping[str, Any]:
     config = twilio_config_by_id(bot)
-    if config is None or config.current is None:
-        return None
-    document = config.current.document
-    text = " ".join(document.get("lines", {}).get("failure", "").split())
-    named = str(document["tts"].get("language") or "en")
-    language = named if len(named) == 5 else _SPOKEN.get(named[:2].lower(), "")
-    return (text, language) if text and text.isprintable() and language else None
+    return {} if config is None or config.current is None else config.current.document

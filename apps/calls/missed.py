@@ -18,6 +18,7 @@ from django.utils import timezone
 
 from apps.accounts.models import TwilioConnection
 from apps.accounts.twilio import ask_pages
+from apps.calls.callback_orphans import call_unseen
 from apps.calls.lines import Clock
 from apps.calls.lookups import call_take
 from apps.calls.models import Call, NumberWatch, PhoneNumber, call_id
@@ -90,21 +91,12 @@ def _write(connection: TwilioConnection, calls: Mapping[uuid.UUID, Found], now: 
             .select_related("config")
             .first()
         )
-        if number is None or number.config is None:
+        if number is None:
             continue
+        began = moment(str(found.get("start_time") or "")) or now
+        row = call_unseen(number, str(found["sid"]), began)
+        row.from_number, row.to_number = str(found.get("from") or "")[:200], number.number
         with transaction.atomic():
-            row = Call(
-                id=identifier,
-                account_id=connection.account_id,
-                connection=connection,
-                config=number.config,
-                version_id=_version(number),
-                call_sid=str(found["sid"]),
-                from_number=str(found.get("from") or "")[:200],
-                to_number=number.number,
-                status=Call.Status.RINGING,
-                started_at=moment(str(found.get("start_time") or "")) or now,
-            )
             # The journal may write the same row meanwhile; then it is known after all.
             Call.objects.bulk_create([row], ignore_conflicts=True)
             kept = Call.objects.select_for_update().get(pk=identifier)
@@ -112,8 +104,3 @@ def _write(connection: TwilioConnection, calls: Mapping[uuid.UUID, Found], now: 
                 call_take(kept, found, now=now)
                 written += 1
     return written
-
-
-def _version(number: PhoneNumber) -> int:
-    assert number.config is not None and number.config.current_id is not None
-    return number.config.current_id

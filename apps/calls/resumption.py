@@ -17,11 +17,17 @@ from apps.bots.models import TwilioConfig
 from apps.calls.endings import call_close
 from apps.calls.entries import TRANSFERRED
 from apps.calls.models import Call, Transfer
+from apps.calls.spoken import apology_of
 from apps.calls.tokens import StreamToken
-from apps.calls.transfers import MARGIN_S, RING_DEFAULT_S, TALK_LONGEST_S, transfer_twiml
+from apps.calls.transfers import (
+    MARGIN_S,
+    RING_DEFAULT_S,
+    TALK_LONGEST_S,
+    transfer_make,
+    transfer_twiml,
+)
 from apps.calls.twiml import stream_twiml
 from apps.telephony.twiml import Pause, hang_up_document, spoken_document
-from apps.voice.settings import Lines
 
 # How often a caller is brought back before the bot is given up.
 TRIES = 3
@@ -82,9 +88,8 @@ def _give_up(over: StreamOver, call: Call | None, now: datetime) -> str:
             return _fall_back(found, target["to"], now)
         if found is not None:
             call_close(found, status=Call.Status.FAILED, reason="line_lost", at=now)
-    text = (document.get("lines") or {}).get("failure") or Lines().failure
-    language = (document.get("tts") or {}).get("language") or ""
-    return spoken_document(text, language=spoken_language(language))
+    text, language = apology_of(document)
+    return spoken_document(text, language=language)
 
 
 def _was_tried(call: Call) -> bool:
@@ -99,32 +104,5 @@ def _fall_back(call: Call, to: str, now: datetime) -> str:
     call.save(update_fields=["stream_ended_at", "end_reason", "cap_at"])
     # One that was under way when the line broke is over with it.
     Transfer.objects.filter(call=call, ended_at=None).update(ended_at=now, reason="line_lost")
-    transfer = Transfer.objects.create(
-        call=call, to=to, mode=Transfer.Mode.COLD, summary="", started_at=now
-    )
+    transfer = transfer_make(call, to=to, mode=Transfer.Mode.COLD, summary="", now=now)
     return transfer_twiml(transfer)
-
-
-# What Twilio's own voice is asked to speak, by the two letters that bots name.
-_LANGUAGES = {
-    "de": "de-DE",
-    "en": "en-US",
-    "es": "es-ES",
-    "fr": "fr-FR",
-    "it": "it-IT",
-    "ja": "ja-JP",
-    "ko": "ko-KR",
-    "nl": "nl-NL",
-    "pl": "pl-PL",
-    "pt": "pt-BR",
-    "ru": "ru-RU",
-    "sv": "sv-SE",
-    "zh": "zh-CN",
-}
-
-
-def spoken_language(language: str) -> str:
-    """Return the language as ``<Say>`` knows it; English for one that is not known here."""
-    if "-" in language and language[:2].lower() in _LANGUAGES:
-        return language
-    return _LANGUAGES.get(language[:2].lower(), "en-US")

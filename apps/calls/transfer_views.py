@@ -9,7 +9,7 @@ from django.utils import timezone
 from django.views.decorators.csrf import csrf_exempt
 from django.views.decorators.http import require_http_methods
 
-from apps.calls.resumption import spoken_language
+from apps.calls.spoken import ENGLISH, language_of
 from apps.calls.transfer_ends import DialOver, dial_over, human_answered
 from apps.calls.webhook_requests import (
     Asked,
@@ -42,7 +42,6 @@ def whisper(request: HttpRequest) -> HttpResponse:
     )
     if found is None or heard:
         return _twiml(empty_document())
-    tts = found.call.version.document.get("tts") or {}
     said_url = callback_url(
         "whisper",
         account_id=asked.account.id,
@@ -50,7 +49,7 @@ def whisper(request: HttpRequest) -> HttpResponse:
         transfer=str(found.pk),
         said="1",
     )
-    language = spoken_language(tts.get("language") or "")
+    language = language_of(found.call.version.document) or ENGLISH
     text = found.summary or NO_SUMMARY
     return _twiml(whisper_document(text, language=language, then_url=said_url))
 
