@@ -145,8 +145,3 @@ def _body_fits(url: str, body: bytes) -> bool:
     claimed = parse_qs(urlsplit(url).query).get("bodySHA256", [""])[0]
     real = hashlib.sha256(body).hexdigest()
     return hmac.compare_digest(claimed.encode("utf-8", "surrogatepass"), real.encode())
-
-
-def stream_signature_is_valid(*, auth_token: str, url: str, signature: str | None) -> bool:
-    """Check a handshake's signature by one auth token."""
-    return stream_is_signed(secrets=[Secrets(auth_token)], url=url, signed=Signed(signature))

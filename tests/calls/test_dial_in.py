@@ -9,7 +9,6 @@ from xml.etree import ElementTree
 
 import pytest
 from django.test import Client
-from django.utils import timezone
 from rest_framework.test import APIClient
 
 from apps.accounts.audit import Actor
@@ -20,6 +19,7 @@ from apps.bots.services import config_create
 from apps.calls.models import Call, call_id
 from apps.calls.tokens import StreamToken, token_read
 from apps.calls.webhook_requests import REFUSED
+from tests.calls.test_calls_api import make_call
 from tests.conftest import BODY
 from tests.support.twilio_requests import ACCOUNT_SID, ORIGIN, TOKEN, signature_of, twilio_posts
 
@@ -110,16 +110,7 @@ def test_a_replay_for_a_call_that_is_over_is_refused(
 
 
 def call_of(config: TwilioConfig, **values: Any) -> Call:
-    assert config.current is not None
-    return Call.objects.create(
-        id=call_id(account_id=config.account_id, call_sid=SID),
-        account_id=config.account_id,
-        config=config,
-        version=config.current,
-        call_sid=SID,
-        started_at=timezone.now(),
-        **values,
-    )
+    return make_call(config, SID, **values)
 
 
 def test_a_bot_that_was_never_published_takes_no_calls(client: Client, account: Account) -> None:

@@ -18,6 +18,7 @@ from apps.bots.twiml import config_twiml
 from apps.calls.models import Call, Transfer, call_id
 from apps.calls.tokens import StreamToken, token_make, token_read
 from apps.calls.twiml import stream_twiml
+from tests.calls.test_calls_api import make_call
 from tests.support.twilio_requests import ACCOUNT_SID, ORIGIN, TOKEN, twilio_posts
 
 SID = "CA" + "1" * 32
@@ -32,16 +33,7 @@ def signed(account: Account) -> Account:
 
 
 def call_of(config: TwilioConfig, **values: Any) -> Call:
-    assert config.current is not None
-    return Call.objects.create(
-        id=call_id(account_id=config.account_id, call_sid=SID),
-        account_id=config.account_id,
-        config=config,
-        version=config.current,
-        call_sid=SID,
-        started_at=timezone.now(),
-        **values,
-    )
+    return make_call(config, SID, **values)
 
 
 def action_of(twiml: str) -> str:

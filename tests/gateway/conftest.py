@@ -164,3 +164,19 @@ class Phone:
         """The socket breaks without a stop."""
         await self.socket.send_input({"type": "websocket.disconnect", "code": 1006})
         await self.socket.wait(3)
+
+
+async def until(phone: Phone, holds: Callable[[], bool]) -> None:
+    """Listen until something holds."""
+    listening = asyncio.create_task(_listen(phone))
+    async with asyncio.timeout(10):
+        while not holds():
+            assert not listening.done(), listening
+            await asyncio.sleep(0)
+    listening.cancel()
+    await asyncio.wait([listening])
+
+
+async def _listen(phone: Phone) -> None:
+    while True:
+        await phone.message()

@@ -20,7 +20,7 @@ from apps.providers.scripted_services import ScriptedMind, ScriptedTranscriber, 
 from apps.voice import supervision
 from apps.voice.turns import Phase
 from botsconfig.asgi import application
-from tests.gateway.conftest import BotWith, Phone, in_database_thread, speech
+from tests.gateway.conftest import BotWith, Phone, in_database_thread, speech, until
 from tests.gateway.strict_socket import SCOPE, StrictSocket
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -47,22 +47,6 @@ def strict(bot: TwilioConfig, call_sid: str = "CA1") -> tuple[Phone, StrictSocke
     phone = Phone(bot, call_sid=call_sid)
     phone.socket = socket = StrictSocket()
     return phone, socket
-
-
-async def until(phone: Phone, holds: Callable[[], bool]) -> None:
-    """Listen until something holds."""
-    listening = asyncio.create_task(_listen(phone))
-    async with asyncio.timeout(10):
-        while not holds():
-            assert not listening.done(), listening
-            await asyncio.sleep(0)
-    listening.cancel()
-    await asyncio.wait([listening])
-
-
-async def _listen(phone: Phone) -> None:
-    while True:
-        await phone.message()
 
 
 def phase_of(running: Gateway) -> Phase | None:

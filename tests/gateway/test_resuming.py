@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable
-
 import pytest
 from django.utils import timezone
 
@@ -14,7 +11,7 @@ from apps.calls.models import Call, StreamPass, call_id
 from apps.calls.tokens import StreamToken, token_make
 from apps.gateway.runtime import Gateway, gateway, gateway_close
 from apps.voice.turns import Phase
-from tests.gateway.conftest import BotWith, Phone, in_database_thread, speech
+from tests.gateway.conftest import BotWith, Phone, in_database_thread, speech, until
 from tests.gateway.test_media_socket import calls, transcript
 
 
@@ -47,21 +44,6 @@ async def greeted(phone: Phone) -> None:
     await phone.until("media")
     (session,) = gateway().sessions.values()
     await until(phone, lambda: session.conversation.phase is Phase.LISTENING)
-
-
-async def until(phone: Phone, holds: Callable[[], bool]) -> None:
-    """Listen until something holds."""
-    listening = asyncio.create_task(_listen(phone))
-    while not holds():
-        assert not listening.done()
-        await asyncio.sleep(0)
-    listening.cancel()
-    await asyncio.wait([listening])
-
-
-async def _listen(phone: Phone) -> None:
-    while True:
-        await phone.message()
 
 
 async def asked_and_cut_off(bot: TwilioConfig) -> None:

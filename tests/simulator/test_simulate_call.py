@@ -24,9 +24,9 @@ from apps.simulator.audio import stereo_write
 from apps.simulator.management.commands import _platform
 from apps.simulator.report import Line
 from apps.telephony import streams
-from apps.telephony.signatures import stream_signature_is_valid
 from apps.telephony.streams import Started
 from tests.simulator.conftest import tone
+from tests.support.twilio_requests import stream_signature_is_valid
 
 Talk = Callable[[ServerConnection, Started], None]
 

@@ -17,8 +17,8 @@ from apps.simulator.observer import Observer
 from apps.simulator.record import exchanges
 from apps.simulator.wire import StreamRefused
 from apps.telephony import streams
-from apps.telephony.signatures import stream_signature_is_valid
 from tests.simulator.conftest import STREAM, call, listening, tone
+from tests.support.twilio_requests import stream_signature_is_valid
 
 SID = STREAM.stream_sid
 SOON = (steps.Pause(0.1), steps.HangUp())

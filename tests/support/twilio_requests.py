@@ -10,6 +10,8 @@ from typing import Any
 
 from django.test import Client
 
+from apps.telephony.signatures import Secrets, Signed, stream_is_signed
+
 ORIGIN = "https://voice.example.com"
 ACCOUNT_SID = "AC" + "0" * 32
 TOKEN = "0123456789abcdef0123456789abcdef"
@@ -39,3 +41,8 @@ def twilio_posts(
     """Post a form to a path with its query. signed_url: what is signed, if not our public URL."""
     signature = signature_of(signed_url or ORIGIN + path, fields, secret=secret)
     return client.post(path, dict(fields), headers={"x-twilio-signature": signature, **headers})
+
+
+def stream_signature_is_valid(*, auth_token: str, url: str, signature: str | None) -> bool:
+    """Check a handshake's signature by one auth token."""
+    return stream_is_signed(secrets=[Secrets(auth_token)], url=url, signed=Signed(signature))

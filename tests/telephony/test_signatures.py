@@ -8,7 +8,8 @@ import hmac
 
 import pytest
 
-from apps.telephony.signatures import stream_signature, stream_signature_is_valid
+from apps.telephony.signatures import stream_signature
+from tests.support.twilio_requests import stream_signature_is_valid
 
 TOKEN = "12345"
 URL = "wss://voice.example.com/media/twilio"

@@ -13,10 +13,10 @@ from apps.simulator import script as steps
 from apps.simulator.twilio.people import Person
 from apps.simulator.twilio.state import Call
 from apps.telephony import streams
-from apps.telephony.signatures import stream_signature_is_valid
 from tests.simulator.conftest import Peer, listening, tone
 from tests.simulator.twilio.app import Phones, phones
 from tests.simulator.twilio.conftest import OURS, THEIRS
+from tests.support.twilio_requests import stream_signature_is_valid
 
 PUBLIC = "wss://voice.example.com/media/twilio"
 
