@@ -184,7 +184,6 @@ def test_a_key_has_one_living_successor(api: APIClient, key: ApiKey) -> None:
     assert api.post(f"{URL}/{key.id}/rotate").status_code == 201
 
 
-@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite in memory has one connection")
 @pytest.mark.django_db(transaction=True)
 def test_of_two_rotations_at_once_one_makes_a_successor() -> None:
     account = account_create(name="Hotel", actor=Actor())

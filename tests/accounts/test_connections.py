@@ -409,7 +409,6 @@ def test_a_list_costs_the_same_however_long(
         assert len(api.get(URL).json()["results"]) == 5
 
 
-@pytest.mark.skipif("database.vendor == 'sqlite'", reason="SQLite in memory has one connection")
 @pytest.mark.django_db(transaction=True)
 def test_two_connections_at_once_both_verify_webhooks(api_for: ApiFor) -> None:
     account = account_create(name="Hotel", actor=Actor())

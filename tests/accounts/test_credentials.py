@@ -82,7 +82,6 @@ def test_a_second_key_takes_the_firsts_place(
     assert credential_secrets(account.id) == {"openai": {"api_key": "another-key-zyxw"}}
 
 
-@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite in memory has one connection")
 @pytest.mark.django_db(transaction=True)
 def test_two_keys_put_at_once_make_one_credential(api_for: ApiFor) -> None:
     account = account_create(name="Hotel", actor=Actor())

@@ -226,7 +226,6 @@ def test_a_current_if_match_changes(api: APIClient, config: TwilioConfig, tag: s
     assert api.patch(_url(config), {"name": "x"}, headers={"if-match": tag}).status_code == 200
 
 
-@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite in memory has one connection")
 @pytest.mark.django_db(transaction=True)
 def test_of_two_patches_at_once_one_is_stale(api_for: ApiFor) -> None:
     account = Account.objects.create(name="Hotel")
@@ -248,7 +247,6 @@ def test_of_two_patches_at_once_one_is_stale(api_for: ApiFor) -> None:
     assert config.versions.count() == 2
 
 
-@pytest.mark.skipif("connection.vendor == 'sqlite'", reason="SQLite in memory has one connection")
 @pytest.mark.django_db(transaction=True)
 def test_of_two_patches_at_once_neither_is_lost(api_for: ApiFor) -> None:
     account = Account.objects.create(name="Hotel")
