@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import io
-import socket
 import wave
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -14,7 +12,6 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
-import uvicorn
 from pytest_django import Settings
 
 from apps.bots.models import TwilioConfig
@@ -31,8 +28,8 @@ from apps.telephony import inbound
 from apps.telephony.streams import media_timestamp
 from apps.voice import g711
 from apps.voice.clock import LoopClock
-from botsconfig.asgi import application
 from tests.gateway.conftest import BotWith, Phone, in_database_thread, speech
+from tests.gateway.served import gateway_served
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -57,21 +54,8 @@ def stored(settings: Settings, tmp_path: Path) -> Path:
 @pytest.fixture
 async def url(transactional_db: None) -> AsyncIterator[str]:
     """A served gateway's media socket."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = uvicorn.Config(
-        application, port=port, ws="websockets-sansio", lifespan="off", log_config=None
-    )
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn tells it no other way
-        await asyncio.sleep(0.01)
-    yield f"ws://127.0.0.1:{port}/media/twilio"
-    await gateway_close()
-    server.should_exit = True
-    with contextlib.suppress(asyncio.CancelledError):
-        await serving
+    async with gateway_served() as found:
+        yield found
 
 
 RECORDED = {"enabled": True}

@@ -6,12 +6,9 @@ What the bot says is checked by listening to it: the recording is transcribed.
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import socket
 from collections.abc import AsyncIterator
 
 import pytest
-import uvicorn
 
 from apps.bots.models import TwilioConfig
 from apps.calls.models import Turn
@@ -28,8 +25,8 @@ from apps.simulator.wire import Dial
 from apps.telephony import inbound
 from apps.voice import g711
 from apps.voice.clock import LoopClock
-from botsconfig.asgi import application
 from tests.gateway.conftest import BotWith, in_database_thread
+from tests.gateway.served import gateway_served
 from tests.providers.local_speech import plain, spoken
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.local_models]
@@ -52,21 +49,8 @@ def desk(bot_with: BotWith) -> TwilioConfig:
 async def url(transactional_db: None) -> AsyncIterator[str]:
     """A served gateway's media socket, its models loaded as a server loads them at its start."""
     await registry.warm_up()
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    config = uvicorn.Config(
-        application, port=port, ws="websockets-sansio", lifespan="off", log_config=None
-    )
-    server = uvicorn.Server(config)
-    serving = asyncio.create_task(server.serve())
-    while not server.started:  # noqa: ASYNC110 - uvicorn tells it no other way
-        await asyncio.sleep(0.01)
-    yield f"ws://127.0.0.1:{port}/media/twilio"
-    await gateway_close()
-    server.should_exit = True
-    with contextlib.suppress(asyncio.CancelledError):
-        await serving
+    async with gateway_served() as found:
+        yield found
 
 
 async def call(
