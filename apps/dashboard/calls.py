@@ -69,15 +69,25 @@ class CallAdmin(AccountScoped, CallAdminBase):
     """Calls, newest first."""
 
     list_display = (
-        *("call_sid", "config", "account", "status", "end_reason", "started_at"),
-        *("length", "cost"),
+        *("__str__", "config", "account", "direction", "from_number", "to_number"),
+        *("status", "end_reason", "started_at", "length", "cost"),
     )
     list_select_related = ("account", "config")
-    list_filter = ("status", "end_reason", "started_at")
-    search_fields = ("call_sid", "id", "config__name", "account__name")
+    list_filter = ("status", "direction", "end_reason", "started_at")
+    search_fields = (
+        *("call_sid", "id", "from_number", "to_number"),
+        *("config__name", "account__name"),
+    )
     date_hierarchy = "started_at"
-    exclude = ("cost_usd", "cost_is_complete", "costs")
-    readonly_fields = ("cost", "costs_by_slot")
+    # What the platform notes for itself (leases, sequences, attempts) is of no use to a person.
+    fields = (
+        *("account", "config", "version", "direction", "from_number", "to_number"),
+        *("status", "end_reason", "error_code", "error", "answered_by"),
+        *("started_at", "scheduled_at", "answered_at", "ended_at", "length", "billed_s"),
+        *("variables", "metadata", "call_sid", "twilio_account_sid", "stream_sid"),
+        *("cost", "costs_by_slot"),
+    )
+    readonly_fields = ("length", "cost", "costs_by_slot")
     inlines = (TurnInline, EventInline)
     # Rows are the journal's: the mixin lets nobody change them.
 
@@ -93,9 +103,9 @@ class CallAdmin(AccountScoped, CallAdminBase):
 
     @admin.display(description="length")
     def length(self, call: Call) -> str:
-        if call.ended_at is None:
+        if call.duration_s is None:
             return "live"
-        minutes, seconds = divmod(round((call.ended_at - call.started_at).total_seconds()), 60)
+        minutes, seconds = divmod(round(call.duration_s), 60)
         return f"{minutes}:{seconds:02}"
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -74,3 +74,32 @@ def test_the_page_says_what_each_slot_and_turn_cost(operator: Client, config: Tw
     assert "at least $0.5000" in page
     assert "<p>$0.2500</p>" in page
     assert "<p>unknown</p>" in page
+
+
+def test_a_dialled_call_is_found_before_twilio_has_named_it(
+    operator: Client, config: TwilioConfig
+) -> None:
+    call = make_call(config, direction="outbound", to_number="+14155550101", ended_at=None)
+    Call.objects.update(call_sid="")
+    page = operator.get(LIST, {"q": "5550101"}).content.decode()
+    assert f"{LIST}{call.pk}/change/" in page
+    assert "+14155550101" in page
+
+
+def test_a_calls_length_is_from_when_somebody_could_speak(
+    operator: Client, config: TwilioConfig
+) -> None:
+    answered, ended = NOW + timedelta(seconds=30), NOW + timedelta(seconds=95)
+    make_call(config, direction="outbound", answered_at=answered, ended_at=ended)
+    page = operator.get(LIST).content.decode()
+    assert page.partition('<td class="field-length">')[2].startswith("1:05<")
+
+
+def test_what_the_platform_notes_for_itself_is_not_shown(
+    operator: Client, config: TwilioConfig
+) -> None:
+    call = make_call(config, attempts=7)
+    page = operator.get(f"{LIST}{call.pk}/change/").content.decode()
+    assert "Call sid" in page
+    for bookkeeping in ("Attempts", "Reap at", "Sequence", "Gateway", "Retry at"):
+        assert bookkeeping not in page
