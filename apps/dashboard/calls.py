@@ -69,8 +69,8 @@ class CallAdmin(AccountScoped, CallAdminBase):
     """Calls, newest first."""
 
     list_display = (
-        *("__str__", "config", "account", "direction", "from_number", "to_number"),
-        *("status", "end_reason", "started_at", "length", "cost"),
+        *("started_at", "status", "direction", "from_number", "to_number", "config"),
+        *("length", "cost", "end_reason", "account", "__str__"),
     )
     list_select_related = ("account", "config")
     list_filter = ("status", "direction", "end_reason", "started_at")
