@@ -8,7 +8,7 @@ import hmac
 
 import pytest
 
-from apps.telephony.signatures import stream_signature
+from apps.telephony.signatures import Secrets, Signed, stream_signature, webhook_is_signed
 from tests.support.twilio_requests import stream_signature_is_valid
 
 TOKEN = "12345"
@@ -68,3 +68,14 @@ def test_it_refuses_another_token_and_no_signature_at_all() -> None:
     assert not is_valid(None)
     assert not is_valid("")
     assert not is_valid("é")
+
+
+def test_the_documented_request_is_taken_and_one_with_a_digit_more_is_not() -> None:
+    url = "https://mycompany.com/myapp.php?foo=1&bar=2"
+    number = "+14158675309"
+    fields = {"CallSid": "CA1234567890ABCDE", "Caller": number, "From": number, "Digits": "1234"}
+    fields |= {"To": "+18005551212"}
+    signed, secrets = Signed("RSOYDt4T1cUTdK1PDd93/VVr8B8="), [Secrets("12345")]
+    assert webhook_is_signed(secrets=secrets, url=url, signed=signed, fields=fields)
+    more = {**fields, "Digits": "12345"}
+    assert not webhook_is_signed(secrets=secrets, url=url, signed=signed, fields=more)
