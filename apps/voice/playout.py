@@ -233,6 +233,11 @@ class Playout:
         talk.played_at = self._clock.now()
         self._tell_played()
 
+    @property
+    def plays_until(self) -> float:
+        """When what was sent will have been played."""
+        return self._plays_until
+
     def dry_since(self) -> float | None:
         """Return when an open talk ran (or will run) out of audio; None while there is more."""
         if self.talk.finished or self.waiting or self.talk.started_at is None:
