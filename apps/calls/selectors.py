@@ -22,6 +22,7 @@ def calls_with_transcript(account: Account) -> QuerySet[Call]:
     return (
         calls_of(account)
         .select_related("recording")
+        .defer("recording__peaks")
         .prefetch_related(
             "transfers",
             Prefetch("turns", Turn.objects.order_by("id")),
