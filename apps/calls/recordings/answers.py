@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator, Mapping
-from itertools import chain
+from collections.abc import Iterator, Mapping
 from typing import Any
 
-from django.core.handlers.asgi import ASGIRequest
 from django.http import HttpRequest, HttpResponse, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 
@@ -17,6 +14,7 @@ from apps.calls.recordings.models import Recording
 from apps.core.errors import envelope
 from apps.core.ranges import NotSatisfiable, Span, span_asked
 from apps.core.renderers import JsonRenderer
+from apps.core.streams import streamed
 
 
 class StorageAway(Exception):
@@ -68,27 +66,12 @@ def _sound(request: HttpRequest, path: str, span: Span) -> Any:
         first = next(pieces, b"")
     except OSError:
         raise StorageAway from None
-    # A server of threads wants an iterator of its own kind, one of an event loop the other.
-    if isinstance(request, ASGIRequest):
-        return _Sound(first, pieces)
-    return chain([first], pieces)
+    return streamed(request, _rejoined(first, pieces))
 
 
-class _Sound:
-    """Sound for an event loop: each piece is read in a thread. Django closes it."""
-
-    def __init__(self, first: bytes, pieces: Iterator[bytes]) -> None:
-        self._first = first
-        self._pieces: Any = pieces
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        piece: bytes | None = self._first
-        while piece is not None:
-            yield piece
-            piece = await asyncio.to_thread(next, self._pieces, None)
-
-    def close(self) -> None:
-        self._pieces.close()
+def _rejoined(first: bytes, pieces: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield from pieces  # closes them with itself
 
 
 def _file_name(recording: Recording) -> str:
