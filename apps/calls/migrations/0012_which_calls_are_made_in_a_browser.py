@@ -6,7 +6,7 @@ from django.db import migrations, models
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('calls', '0008_when_a_transfer_was_connected'),
+        ('calls', '0011_peaks_of_recordings'),
     ]
 
     operations = [
