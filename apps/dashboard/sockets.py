@@ -11,17 +11,22 @@ from typing import Any
 from channels.auth import AuthMiddlewareStack
 from channels.routing import URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
+from django.urls import re_path
+
+from apps.dashboard.consumers.watch import WatchConsumer
 
 PREFIX = "admin/ws/"
 
-# Patterns come from the consumers of pages: re_path(r"^admin/ws/…$", Consumer.as_asgi()).
-routes: list[Any] = []
+UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
+# What comes behind PREFIX.
+routes: list[Any] = [
+    re_path(rf"^calls/(?P<pk>{UUID})/watch$", WatchConsumer.as_asgi()),
+]
 
 
 def application(unknown: Any) -> Any:
     """Return the ASGI application of every path below PREFIX. unknown: for those that none has."""
-    from django.urls import re_path
-
     return AllowedHostsOriginValidator(
         AuthMiddlewareStack(URLRouter([*routes, re_path(r"", unknown)]))
     )
