@@ -23,6 +23,7 @@ urlpatterns = [
     path("", include("apps.webhooks.urls")),
     path("", include("apps.calls.urls")),
     path("", include("apps.gateway.urls")),
+    path("admin/", include("apps.dashboard.login_urls")),
     path("admin/", admin.site.urls),
     path("favicon.ico", views.favicon),
     # A person who opens the address itself wants the dashboard.
