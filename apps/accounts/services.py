@@ -37,6 +37,10 @@ class KeyIsOver(Exception):
     """The key is revoked, expired or rotated already; the message says which."""
 
 
+class LastOwner(Exception):
+    """The account would be left without an owner; the message says what to do first."""
+
+
 def account_create(*, name: str, actor: Actor, twilio_auth_token: str = "") -> Account:
     """Create an account. twilio_auth_token: Twilio's secret that requests are signed with."""
     with transaction.atomic():
@@ -121,9 +125,12 @@ def _account_facts(account: Account, *, new_token: bool = False) -> dict[str, An
 
 
 def membership_put(*, account: Account, user: User, role: str, actor: Actor) -> Membership:
-    """Give a user a role in an account, or another role."""
+    """Give a user a role in an account, or another role. Raises LastOwner."""
     with transaction.atomic():
-        old = Membership.objects.select_for_update().filter(account=account, user=user).first()
+        _members_lock(account.pk)
+        old = Membership.objects.filter(account=account, user=user).first()
+        if old is not None and role != Membership.Role.OWNER:
+            _other_owner_check(old)
         found, _ = Membership.objects.update_or_create(
             account=account, user=user, defaults={"role": role}
         )
@@ -139,8 +146,10 @@ def membership_put(*, account: Account, user: User, role: str, actor: Actor) -> 
 
 
 def membership_delete(*, membership: Membership, actor: Actor) -> None:
-    """Take a user out of an account."""
+    """Take a user out of an account. Raises LastOwner."""
     with transaction.atomic():
+        _members_lock(membership.account_id)
+        _other_owner_check(membership)
         audit_record(
             account=membership.account,
             actor=actor,
@@ -149,6 +158,18 @@ def membership_delete(*, membership: Membership, actor: Actor) -> None:
             before=_membership_facts(membership),
         )
         membership.delete()
+
+
+def _members_lock(account_id: uuid.UUID) -> None:
+    # Of two owners who leave at once, the second one finds the first one gone.
+    Account.objects.select_for_update(no_key=True).only("id").get(pk=account_id)
+
+
+def _other_owner_check(leaving: Membership) -> None:
+    owners = Membership.objects.filter(account=leaving.account_id, role=Membership.Role.OWNER)
+    ids = set(owners.values_list("pk", flat=True))
+    if ids == {leaving.pk}:
+        raise LastOwner("An account keeps an owner: make somebody else one first.")
 
 
 def _membership_facts(membership: Membership) -> dict[str, Any]:

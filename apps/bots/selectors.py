@@ -30,6 +30,11 @@ def twilio_configs_of(account: Account) -> QuerySet[TwilioConfig]:
     return TwilioConfig.objects.filter(account=account, deleted_at=None)
 
 
+def twilio_configs_deleted(account: Account) -> QuerySet[TwilioConfig]:
+    """The account's bots that were taken out of service."""
+    return TwilioConfig.objects.filter(account=account).exclude(deleted_at=None)
+
+
 def providers_in_use() -> set[tuple[Kind, str]]:
     """The providers that any account's live bots name, by slot."""
     live = TwilioConfig.objects.filter(deleted_at=None).order_by()

@@ -17,7 +17,7 @@ from apps.accounts.audit import Actor, Target, audit_record, who
 from apps.accounts.models import Account
 from apps.bots.document import Draft, draft_read, native_patch
 from apps.bots.models import TwilioConfig, TwilioConfigVersion
-from apps.bots.selectors import twilio_configs_of
+from apps.bots.selectors import twilio_configs_deleted, twilio_configs_of, version_shown
 from apps.bots.speech import lines_speak
 from apps.core.facts import happened
 
@@ -177,6 +177,22 @@ def config_delete(write: Write) -> None:
         config.deleted_at = timezone.now()
         config.save(update_fields=["deleted_at", "updated_at"])
         _audit(config, write.actor, "delete", before.document, {})
+
+
+def config_undelete(write: Write) -> Written:
+    """Put a deleted bot back into service as it was: id, token, versions and pasted TwiML.
+
+    Raises TwilioConfig.DoesNotExist, also for one that was never deleted.
+    """
+    with transaction.atomic():
+        gone = twilio_configs_deleted(write.account).select_for_update()
+        config = gone.get(pk=write.config_id)
+        config.account = write.account
+        config.deleted_at = None
+        config.save(update_fields=["deleted_at", "updated_at"])
+        version = version_shown(config)
+        _audit(config, write.actor, "undelete", {}, version.document)
+    return Written(config, version)
 
 
 # --- inside -------------------------------------------------------------------------------------

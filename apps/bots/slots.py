@@ -56,9 +56,13 @@ def slot_read(kind: Kind, values: Mapping[str, Any], options: Mapping[str, Any])
     return slot
 
 
+def model_default(found: Declaration) -> str:
+    """Return the model of a slot that names none; empty where that is the vendor's to say."""
+    return found.default_model or ("" if found.open_models else next(iter(found.models), ""))
+
+
 def _model(found: Declaration, values: Mapping[str, Any], wrong: dict[str, list[str]]) -> str:
-    default = found.default_model or ("" if found.open_models else next(iter(found.models), ""))
-    model = str(values.get("model") or default)
+    model = str(values.get("model") or model_default(found))
     if model and model not in found.models and not found.open_models:
         wrong["model"] = [f"Unknown model of {found.name}. Valid: {', '.join(found.models)}."]
     return model

@@ -10,8 +10,8 @@ import asyncio
 import hashlib
 import json
 import logging
-from collections.abc import Coroutine, Mapping
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Coroutine, Mapping
+from contextlib import aclosing, asynccontextmanager
 from dataclasses import asdict
 from typing import Any, TypeVar, get_args
 
@@ -104,23 +104,39 @@ async def _speak_all(
     kind: Kind, settings: ServiceSettings, texts: Mapping[str, str], version_id: int
 ) -> dict[str, bytes]:
     spoken: dict[str, bytes] = {}
-    built: Any = None
+    if not texts:
+        return spoken
     try:
-        found = declaration(kind, settings.provider)
-        if found is None or not texts:
-            return spoken
-        built = found.build(settings)
-        voice: TextToSpeech = built.voice if found.speaks else built
-        for digest, text in texts.items():
-            spoken[digest] = await _speak(voice, text)
+        async with _voice(kind, settings) as voice:
+            for digest, text in texts.items():
+                spoken[digest] = await _speak(voice, text)
     except (ProviderError, TimeoutError) as exc:
         reason = exc.reason if isinstance(exc, ProviderError) else "timeout"
         extra = {"version": version_id, "provider": settings.provider, "reason": reason}
         logger.warning("A bot's lines could not be spoken beforehand", extra=extra)
-    finally:
-        if built is not None:
-            await built.aclose()
     return spoken
+
+
+async def slot_speak(kind: Kind, settings: ServiceSettings, text: str) -> bytes:
+    """Speak a text once, with what a slot names. Returns mu-law, 8,000 Hz, mono.
+
+    Raises ProviderError or TimeoutError.
+    """
+    async with _voice(kind, settings) as voice:
+        return await _speak_once(voice, text)
+
+
+@asynccontextmanager
+async def _voice(kind: Kind, settings: ServiceSettings) -> AsyncIterator[TextToSpeech]:
+    """Build the voice of a slot, and close it. Raises ProviderError."""
+    found = declaration(kind, settings.provider)
+    if found is None:
+        raise ProviderError(settings.provider, "is not on this server", reason="missing_extra")
+    built: Any = found.build(settings)
+    try:
+        yield built.voice if found.speaks else built
+    finally:
+        await built.aclose()
 
 
 async def _speak(voice: TextToSpeech, text: str) -> bytes:

@@ -12,7 +12,7 @@ from apps.calls.entries import TRANSFERRED
 from apps.calls.models import Call, Transfer, Turn
 from apps.webhooks.services import event_publish
 
-ENDED = ("status", "end_reason", "ended_at", "reap_at")
+ENDED = ("status", "end_reason", "ended_at", "reap_at", "first_word_ms")
 # Why a call ended that we had Twilio end: its stream and its callback say what they saw of it.
 HUNG_UP = "hung_up"
 
@@ -32,12 +32,15 @@ def call_close(call: Call, *, status: str, reason: str, at: datetime) -> bool:
     call.end_reason = HUNG_UP if ended_by_us else reason
     call.ended_at = max(at, call.started_at)
     call.reap_at = None
+    told = ended_data(call)
+    first_ms = told["latency"]["first_word_ms"]
+    call.first_word_ms = None if first_ms is None else round(first_ms)
     call.save(update_fields=ENDED)
     _transfers_end(call, call.ended_at)
     event_publish(
         account_id=call.account_id,
         kind="call.ended",
-        data={"call": ended_data(call)},
+        data={"call": told},
         key=str(call.id),
     )
     return True

@@ -47,6 +47,7 @@ class Call(models.Model):
     stream; stream_ended_at: when that was over, though the call may go on; end_reason then says why
     the stream ended. cap_at: no call lives longer. reap_at: not looked after before then.
 
+    first_word_ms: from when somebody could speak to the bot's first audio; known once it is over.
     costs: a line for each slot of each stream. cost_usd: the sum of what is known of them, null if
     nothing is, or the call has not ended; cost_is_complete: nothing is missing in that sum.
     """
@@ -115,6 +116,7 @@ class Call(models.Model):
     stream_ended_at = models.DateTimeField(null=True, blank=True)
     cap_at = models.DateTimeField(null=True, blank=True)
     reap_at = models.DateTimeField(null=True, blank=True)
+    first_word_ms = models.PositiveIntegerField(null=True, blank=True)
     cost_usd = models.DecimalField(max_digits=16, decimal_places=8, null=True, blank=True)
     cost_is_complete = models.BooleanField(default=False)
     costs = models.JSONField(default=list, blank=True)
@@ -154,6 +156,12 @@ class Call(models.Model):
                 fields=["-started_at"],
                 condition=models.Q(from_number="", to_number=""),
                 name="calls_bare",
+            ),
+            models.Index(fields=["-started_at", "-id"], name="calls_newest"),
+            models.Index(
+                fields=["ended_at", "account"],
+                condition=models.Q(ended_at__isnull=False),
+                name="calls_ended",
             ),
         ]
 
@@ -345,7 +353,8 @@ class Turn(models.Model):
     """What one side said between two changes of speaker.
 
     stream_sid and index name it: a call whose stream was replaced has turns of both streams.
-    stages_ms: the parts of the gap before an answer, in ms and in order; they add up to the gap.
+    stages_ms: the parts of the gap before an answer, in ms and in order; they add up to the gap,
+    which is answer_ms again, in whole ms, for what is asked of many turns.
     Usage is since this side's turn before. Tokens are what the model told: a lower bound where
     fewer requests were counted than made. cost_usd: null if a part of it is unknown.
     """
@@ -365,6 +374,7 @@ class Turn(models.Model):
     started_at = models.DateTimeField()
     ended_at = models.DateTimeField()
     stages_ms = models.JSONField(default=dict, blank=True)
+    answer_ms = models.PositiveIntegerField(null=True, blank=True)
     prompt_tokens = models.PositiveIntegerField(null=True, blank=True)
     completion_tokens = models.PositiveIntegerField(null=True, blank=True)
     cached_tokens = models.PositiveIntegerField(null=True, blank=True)
@@ -389,13 +399,20 @@ class Turn(models.Model):
                 fields=["call", "stream_sid", "index"], name="turn_once_a_stream"
             )
         ]
+        indexes: ClassVar = [
+            models.Index(
+                fields=["call", "answer_ms"],
+                condition=models.Q(answer_ms__isnull=False),
+                name="turns_that_answer",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.role} {self.index}"
 
     @property
     def latency_ms(self) -> float | None:
-        """From the end of the caller's speech to the first audio of this answer, in ms."""
+        """From the end of the caller's speech to the first sound of this answer, in ms."""
         return round(sum(self.stages_ms.values()), 1) if self.stages_ms else None
 
 
@@ -409,7 +426,16 @@ class CallEvent(models.Model):
 
     class Meta:
         ordering: ClassVar = ["at", "id"]
-        indexes: ClassVar = [models.Index(fields=["call", "at"], name="events_of_call")]
+        indexes: ClassVar = [
+            models.Index(fields=["call", "at"], name="events_of_call"),
+            models.Index(
+                fields=["at"],
+                condition=models.Q(
+                    kind__in=["provider.missing", "provider.failed", "provider.mute"]
+                ),
+                name="events_of_providers",
+            ),
+        ]
 
     def __str__(self) -> str:
         return self.kind
@@ -417,10 +443,13 @@ class CallEvent(models.Model):
 
 # Where Django looks for an app's models.
 from apps.calls.recordings.models import Recording, RecordingSegment  # noqa: E402
+from apps.calls.statistics.models import AccountHour, CountedHour  # noqa: E402
 
 __all__ = (
+    "AccountHour",
     "Call",
     "CallEvent",
+    "CountedHour",
     "GatewayProcess",
     "PhoneNumber",
     "Recording",

@@ -37,11 +37,7 @@ def entries_write(entries: Sequence[Entry]) -> None:
         _calls_begin([entry for entry in entries if isinstance(entry, CallBegan)])
         recordings_begin([entry for entry in entries if isinstance(entry, RecordingBegan)])
         Turn.objects.bulk_create(
-            [
-                Turn(call_id=entry.call_id, stream_sid=entry.stream_sid, **entry.values)
-                for entry in entries
-                if isinstance(entry, TurnTaken)
-            ],
+            [_turn(entry) for entry in entries if isinstance(entry, TurnTaken)],
             ignore_conflicts=True,
         )
         CallEvent.objects.bulk_create(
@@ -56,6 +52,12 @@ def entries_write(entries: Sequence[Entry]) -> None:
                 _call_finish(entry)
             elif isinstance(entry, RecordingDropped):
                 recording_drop(entry)
+
+
+def _turn(entry: TurnTaken) -> Turn:
+    turn = Turn(call_id=entry.call_id, stream_sid=entry.stream_sid, **entry.values)
+    turn.answer_ms = None if turn.latency_ms is None else max(0, round(turn.latency_ms))
+    return turn
 
 
 def _calls_begin(entries: Sequence[CallBegan]) -> None:

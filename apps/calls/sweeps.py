@@ -15,6 +15,7 @@ from apps.calls.posting import postings_abandon
 from apps.calls.reaping import calls_reap
 from apps.calls.recordings import sweeps as _recordings  # noqa: F401 - it registers its own
 from apps.calls.retention import traces_purge
+from apps.calls.statistics.counting import hours_count
 from apps.core.periodic import periodic
 
 
@@ -76,6 +77,12 @@ def missed() -> int:
 def reap() -> int:
     """Hang up and close the calls that nobody looks after."""
     return calls_reap(each=calls_at_once)
+
+
+@periodic(every_s=60, name="calls.hours")
+def hours() -> int:
+    """Count what happened in the hours that are over. It also shows that a worker works."""
+    return hours_count()
 
 
 @periodic(every_s=3_600, name="calls.purge")

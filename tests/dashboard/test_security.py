@@ -6,10 +6,14 @@ import io
 import re
 import time
 from datetime import timedelta
+from typing import Any
 
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
+from asgiref.sync import sync_to_async
+from asgiref.testing import ApplicationCommunicator
+from django.contrib.auth.models import AnonymousUser
 from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.test import Client, TestCase
@@ -22,6 +26,7 @@ from apps.accounts.second_factor import second_factor_is_on
 from apps.accounts.services import membership_put
 from apps.dashboard.browsers import browser_named
 from apps.dashboard.gate import may_enter
+from apps.dashboard.sockets import gated
 from tests.support.login import (
     PASSWORD,
     code,
@@ -33,6 +38,7 @@ from tests.support.login import (
     text_of,
 )
 
+_UNTYPED: Any = ApplicationCommunicator
 NEW_PASSWORD = "four quite unrelated words"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 19_0 like Mac OS X) Version/19 Mobile Safari/604.1"
@@ -286,6 +292,31 @@ def test_the_set_up_shows_nothing_of_the_dashboard(
     assert "asks everybody for a second factor" in page
     assert "/admin/calls/" not in page
     assert inside.post("/admin/logout/").status_code == 302
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_socket_is_refused_too(settings: Settings) -> None:
+    opened = []
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        opened.append(scope["user"])
+        await send({"type": "websocket.accept"})
+
+    async def connects(user: Any) -> bool:
+        socket = _UNTYPED(gated(inner), {"type": "websocket", "user": user})
+        await socket.send_input({"type": "websocket.connect"})
+        return bool((await socket.receive_output())["type"] == "websocket.accept")
+
+    ada = await sync_to_async(person)()
+    bob = await sync_to_async(person)("bob", is_staff=False)
+    assert await connects(ada)
+    assert not await connects(AnonymousUser())
+    assert not await connects(bob)
+    settings.REQUIRE_TWO_FACTOR = True
+    assert not await connects(ada)
+    await sync_to_async(second_factor)(ada)
+    assert await connects(ada)
+    assert opened == [ada, ada]
 
 
 def test_the_api_and_the_health_checks_need_no_second_factor(

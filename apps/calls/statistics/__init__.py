@@ -1,0 +1,1 @@
+"""What happened in calls, in numbers: counted by the hour, summed for whoever looks."""

@@ -1,0 +1,1 @@
+"""The pages about bots: the list, the editor, versions, and what to paste into Twilio."""

@@ -1,0 +1,50 @@
+"""Members of a JSON body by their path, and what makes one body another."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from apps.core.changes import ABSENT
+
+
+def at(body: Any, path: str) -> Any:
+    """Return the member at a path such as ``config.tts.voice``, or ABSENT."""
+    for name in path.split("."):
+        if not isinstance(body, Mapping) or name not in body:
+            return ABSENT
+        body = body[name]
+    return body
+
+
+def put(body: dict[str, Any], path: str, value: Any) -> None:
+    """Set the member at a path, making what it stands in; ABSENT takes it away."""
+    *above, name = path.split(".")
+    for outer in above:
+        body = body.setdefault(outer, {})
+    if value is ABSENT:
+        body.pop(name, None)
+    else:
+        body[name] = value
+
+
+def difference(before: Any, after: Any) -> Any:
+    """Return the merge patch (RFC 7396) that makes an object another.
+
+    A member that is None in ``after`` is one that the patch takes away, whatever stands before.
+    """
+    patch: dict[str, Any] = dict.fromkeys(before.keys() - after.keys())
+    for name, value in after.items():
+        old = before.get(name, ABSENT)
+        if isinstance(value, Mapping) and isinstance(old, Mapping):
+            if inner := difference(old, value):
+                patch[name] = inner
+        elif value is not None and _same(old, value):
+            continue
+        else:
+            patch[name] = value
+    return patch
+
+
+def _same(old: Any, new: Any) -> bool:
+    return bool(old == new) and isinstance(old, bool) is isinstance(new, bool)
