@@ -61,6 +61,8 @@ def call_press(
     call = call_get(account, call_id)
     if call.is_over or not call.call_sid:
         raise OrderRefused("The call is over." if call.is_over else "The call is not answered yet.")
+    if call.is_browsers:
+        raise OrderRefused("The caller is in a browser; keys are pressed for phones only.")
     connection = reach_of(call)
     attempt = max(control.pause(call), 1) + 1
     token = StreamToken(call.pk, call.config_id, attempt, call_sid=call.call_sid, silent=True)
