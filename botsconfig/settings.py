@@ -394,6 +394,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "botsconfig.errors.csrf_failure"
 
 UNFOLD = {
     "SITE_TITLE": "botsconfig",
