@@ -16,7 +16,6 @@ from channels.security.websocket import AllowedHostsOriginValidator
 from django.urls import re_path
 
 from apps.dashboard.consumers.watch import WatchConsumer
-
 from apps.dashboard.gate import may_enter
 
 PREFIX = "admin/ws/"
