@@ -7,12 +7,14 @@ from typing import TYPE_CHECKING
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import URLPattern
 from unfold.admin import ModelAdmin, TabularInline
 
 from apps.bots.models import TwilioConfig, TwilioConfigVersion
 from apps.bots.twiml import config_twiml
 from apps.dashboard import accounts, calls  # noqa: F401 - they register their own
 from apps.dashboard.scoping import AccountScoped, SeenWithItsParent
+from apps.dashboard.talk.views import talk_urls
 
 if TYPE_CHECKING:
     ConfigAdminBase = admin.ModelAdmin[TwilioConfig]
@@ -58,6 +60,9 @@ class TwilioConfigAdmin(AccountScoped, ConfigAdminBase):
         "deleted_at",
     )
     inlines = (VersionInline,)
+
+    def get_urls(self) -> list[URLPattern]:
+        return [*talk_urls(), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TwilioConfig]:
         configs = super().get_queryset(request)
