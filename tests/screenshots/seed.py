@@ -96,7 +96,9 @@ def bots_make(account: Account, actor: Actor) -> list[TwilioConfig]:
 def history_make(configs: list[TwilioConfig], now: datetime) -> None:
     """A day of calls that were not held: what lists and charts show."""
     chance = random.Random(7)
-    calls, turns, events = [], [], []
+    calls: list[Call] = []
+    turns: list[Turn] = []
+    events: list[CallEvent] = []
     for number in range(CALLS):
         # More by day than by night.
         hours = chance.triangular(0, 24, 9)
@@ -115,6 +117,7 @@ def history_make(configs: list[TwilioConfig], now: datetime) -> None:
 
 def _call(chance: random.Random, configs: list[TwilioConfig], number: int, began: datetime) -> Call:
     config = chance.choices(configs, (7, 2, 1))[0]
+    assert config.current_id is not None
     status, reason, _ = chance.choices(ENDS, [weight for *_, weight in ENDS])[0]
     lasted = chance.uniform(25, 210) if status == "completed" else chance.uniform(0, 6)
     outbound = config.name == "Reminders"
