@@ -11,7 +11,13 @@ from unfold.admin import ModelAdmin, TabularInline
 
 from apps.bots.models import TwilioConfig, TwilioConfigVersion
 from apps.bots.twiml import config_twiml
-from apps.dashboard import accounts, calls  # noqa: F401 - they register their own
+from apps.dashboard import (  # noqa: F401 - they register their own
+    account,
+    calls,
+    connections,
+    numbers,
+    webhooks,
+)
 from apps.dashboard.scoping import AccountScoped, SeenWithItsParent
 
 if TYPE_CHECKING:
