@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.contrib import admin
+from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
@@ -30,6 +31,8 @@ else:
 admin.site.site_header = admin.site.site_title = "botsconfig"
 admin.site.index_title = "Bots and calls"
 admin.site.site_url = None
+# Roles say who may what; Django's groups and permissions mean nothing here.
+admin.site.unregister(Group)
 
 
 class VersionInline(SeenWithItsParent, VersionInlineBase):
