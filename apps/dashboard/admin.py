@@ -11,7 +11,8 @@ from unfold.admin import ModelAdmin, TabularInline
 
 from apps.bots.models import TwilioConfig, TwilioConfigVersion
 from apps.bots.twiml import config_twiml
-from apps.dashboard import accounts, calls  # noqa: F401 - they register their own
+from apps.dashboard import accounts  # noqa: F401 - it registers its own
+from apps.dashboard.calls import admin as calls  # noqa: F401
 from apps.dashboard.scoping import AccountScoped, SeenWithItsParent
 
 if TYPE_CHECKING:

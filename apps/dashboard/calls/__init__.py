@@ -1,0 +1,1 @@
+"""Calls in the dashboard: the list, its export, and a call's page."""
