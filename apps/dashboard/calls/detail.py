@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Mapping
 from decimal import Decimal
 from typing import Any, Final
 
+from django import forms
 from django.db.models import Prefetch, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from apps.calls.models import Call, CallEvent, Recording, RecordingSegment, Turn
 from apps.calls.selectors import call_facts
+from apps.dashboard.calls.forms import SayForm, TransferForm
 from apps.dashboard.calls.listing import call_cost
 from apps.dashboard.calls.story import Story, story_of
 from apps.dashboard.calls.words import (
@@ -50,14 +51,6 @@ _NOT_RECORDED: Final = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Bound:
-    """What somebody typed into one of the page's forms, and what is wrong with it."""
-
-    data: Mapping[str, Any] = field(default_factory=dict)
-    errors: Mapping[str, Sequence[str]] = field(default_factory=dict)
-
-
 def calls_read(calls: QuerySet[Call]) -> QuerySet[Call]:
     """Read calls as their pages need them, without what nobody may see of a version."""
     return (
@@ -75,21 +68,15 @@ def calls_read(calls: QuerySet[Call]) -> QuerySet[Call]:
     )
 
 
-def call_page(
-    request: HttpRequest, call: Call, *, status: int = 200, **bound: Bound
-) -> HttpResponse:
-    """Answer a call's page. bound: its forms ``transfer`` and ``say``, as they were sent."""
-    answer = page(
-        request,
-        "dashboard/calls/call.html",
-        title=_title(call),
-        crumbs=(("Calls", reverse("admin:calls_call_changelist")),),
-        **_context(request, call),
-        transfer=bound.get("transfer", Bound()),
-        say=bound.get("say", Bound()),
-    )
-    answer.status_code = status
-    return answer
+def call_page(request: HttpRequest, call: Call, **bound: forms.Form) -> HttpResponse:
+    """Answer a call's page. bound: its forms ``transfer`` and ``say``, if they were not valid."""
+    context = _context(request, call)
+    if context["may_act"]:
+        context["transfer"] = bound.get("transfer") or TransferForm(call=call)
+        context["say"] = bound.get("say") or SayForm()
+    crumbs = (("Calls", reverse("admin:calls_call_changelist")),)
+    title = _title(call)
+    return page(request, "dashboard/calls/call.html", title=title, crumbs=crumbs, **context)
 
 
 def call_news(request: HttpRequest, call: Call) -> HttpResponse:
@@ -125,7 +112,6 @@ def _context(request: HttpRequest, call: Call) -> dict[str, Any]:
         "tools": [event for event in events if event.kind == TOOL_RAN],
         "deliveries": _deliveries(request, call),
         "costs": [_cost(line) for line in call.costs],
-        "targets": _targets(call) if writes and not call.is_over else [],
         "error_page": f"{ERROR_PAGES}{call.error_code}" if call.error_code.isdigit() else "",
     }
 
@@ -202,9 +188,3 @@ def _cost(line: Mapping[str, Any]) -> dict[str, Any]:
         "cost": money(usd, is_complete=line["is_complete"]),
         "used": ", ".join(used) or "not used",
     }
-
-
-def _targets(call: Call) -> list[tuple[str, str]]:
-    """Return whom the bot may put a caller through to: names and numbers."""
-    transfers: Mapping[str, Any] = call.version.document.get("transfers") or {}
-    return [(name, str(target.get("to", ""))) for name, target in sorted(transfers.items())]

@@ -37,7 +37,7 @@ VIEWS: Final = (
 _SHOWN: Final = (
     *("call_sid", "status", "direction", "from_number", "to_number", "end_reason"),
     *("started_at", "answered_at", "ended_at", "stream_sid", "cost_usd", "cost_is_complete"),
-    *("error_code", "first_word_ms", "config__name", "account__name", "recording__status"),
+    *("error_code", "first_word_ms", "medium", "config__name", "account__name", "recording__status"),
 )
 
 
@@ -107,7 +107,7 @@ def calls_page(request: HttpRequest) -> HttpResponse:
         narrowed=bool(filters.said),
         views=_views(filters),
         rows=rows,
-        is_live=any(not row.call.is_over for row in rows) and not links["previous"],
+        refresh_s=_refresh_s(rows) if not links["previous"] else None,
         several=shows_several(request),
         older=_query(links["next"]),
         newer=_query(links["previous"]),
@@ -134,6 +134,11 @@ def calls_file(request: HttpRequest) -> HttpResponseBase:
 
 def _asked_for(request: HttpRequest, filters: CallFilters) -> QuerySet[Call]:
     return filters.narrow(narrowed(request, Call.objects.all(), READS)).only("id", "started_at")
+
+
+def _refresh_s(rows: list[Row]) -> int:
+    """Return how soon the newest calls are asked for again: sooner while one of them is on."""
+    return 5 if any(not row.call.is_over for row in rows) else 15
 
 
 def _rows(found: list[Call]) -> list[Row]:

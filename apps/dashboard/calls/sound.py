@@ -27,7 +27,7 @@ def recording_sound(request: HttpRequest, call: Call) -> HttpResponseBase:
         return refusal(503, _AWAY, {})
 
 
-def recording_shape(call: Call) -> HttpResponse:
+def recording_shape(request: HttpRequest, call: Call) -> HttpResponse:
     """Answer ``{"caller": [0…255], "bot": […]}``: the loudest of each column, see ``Peaks``."""
     recording = _ready(call)
     if recording is None:

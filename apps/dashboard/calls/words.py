@@ -138,6 +138,8 @@ def bot_words(config: TwilioConfig) -> str:
 
 
 def other_side(call: Call) -> str:
-    """Return the number of the person that a call is with."""
+    """Return the number of the person that a call is with, or what they called by."""
+    if call.is_browsers:
+        return "a browser"
     outbound = call.direction == Call.Direction.OUTBOUND
     return (call.to_number if outbound else call.from_number) or "an unknown number"

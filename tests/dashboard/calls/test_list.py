@@ -116,11 +116,11 @@ def test_a_row_says_whom_how_long_and_how_it_ended(viewer: Client, config: Twili
         assert part in page, part
 
 
-def test_a_list_of_live_calls_keeps_itself_up_to_date(viewer: Client, config: TwilioConfig) -> None:
+def test_the_newest_calls_keep_themselves_up_to_date(viewer: Client, config: TwilioConfig) -> None:
     call = make_call(config)
-    assert "data-refreshes" in viewer.get(LIST).content.decode()
+    assert 'hx-trigger="every 5s"' in viewer.get(LIST).content.decode()
     Call.objects.filter(pk=call.pk).update(status="completed")
-    assert "data-refreshes" not in viewer.get(LIST).content.decode()
+    assert 'hx-trigger="every 15s"' in viewer.get(LIST).content.decode()
 
 
 # --- what is found --------------------------------------------------------------------------------
@@ -234,6 +234,7 @@ def test_a_page_has_fifty_calls_and_leads_to_the_older(
     older = viewer.get(LIST + link[1].replace("&amp;", "&")).content.decode()
     assert older.count('<td class="bc-calls-when">') == 2
     assert 'rel="prev"' in older and 'rel="next"' not in older
+    assert "hx-trigger" in page and "hx-trigger" not in older
 
 
 # --- as CSV ---------------------------------------------------------------------------------------

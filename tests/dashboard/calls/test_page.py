@@ -139,7 +139,7 @@ def test_a_call_that_is_on_asks_for_news_and_one_that_is_over_is_loaded_anew(
 ) -> None:
     live = recorded_call(config, sound=False, status="in-progress", ended_at=None)
     client = as_("viewer", account)
-    assert 'hx-trigger="every 2s"' in client.get(url(live)).content.decode()
+    assert 'hx-trigger="news, every 2s"' in client.get(url(live)).content.decode()
     news = client.get(url(live, "news/"))
     assert "HX-Refresh" not in news.headers and "<html" not in news.content.decode()
     Call.objects.update(status="completed", ended_at=BEGAN)
