@@ -14,6 +14,7 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "botsconfig.settings")
 # Django first: it loads the apps that the rest imports.
 http = get_asgi_application()
 
+from apps.dashboard import sockets  # noqa: E402
 from apps.gateway.consumers import MediaStreamConsumer  # noqa: E402
 from apps.gateway.lifespan import lifespan  # noqa: E402
 from botsconfig.door import TwilioDoor  # noqa: E402
@@ -32,10 +33,12 @@ async def _unknown_socket(scope: Scope, receive: Receive, send: Send) -> None:
 application = ProtocolTypeRouter(
     {
         "http": TwilioDoor(http),
-        # No origin check here: Twilio sends no Origin, and a browser has nothing to steal.
+        # No origin check at the media socket: Twilio sends no Origin, and its token is all that
+        # opens it. The dashboard's own sockets check theirs.
         "websocket": URLRouter(
             [
                 re_path(r"^media/twilio/?$", MediaStreamConsumer.as_asgi()),
+                re_path(rf"^{sockets.PREFIX}", sockets.application(_unknown_socket)),
                 re_path(r"", _unknown_socket),  # type: ignore[arg-type]
             ]
         ),

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import warnings
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -108,6 +107,11 @@ ALLOWED_HOSTS = list(
 # --- the application ----------------------------------------------------------------------------
 
 INSTALLED_APPS = [
+    # Before the admin, whose look it is; and ours before it, whose templates stand over its own.
+    "apps.dashboard",
+    "unfold",
+    "unfold.contrib.filters",
+    "unfold.contrib.forms",
     "django.contrib.admin",
     "django.contrib.auth",
     "django.contrib.contenttypes",
@@ -115,6 +119,8 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "channels",
+    "csp",
+    "django_htmx",
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
@@ -126,7 +132,6 @@ INSTALLED_APPS = [
     "apps.webhooks",
     "apps.calls",
     "apps.gateway",
-    "apps.dashboard",
     "apps.simulator",
     # Checks and commands of the whole; after the apps, so that theirs come first.
     "botsconfig",
@@ -140,13 +145,16 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "apps.core.middleware.RequestFormMiddleware",
     "apps.core.middleware.ChunkedBodyMiddleware",
-    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "apps.core.static.StaticMiddleware",
+    "csp.middleware.CSPMiddleware",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "apps.dashboard.middleware.ViewerMiddleware",
     "apps.core.throttling.RateLimitMiddleware",
     "apps.core.idempotency.IdempotencyMiddleware",
 ]
@@ -295,8 +303,8 @@ STATIC_URL = "/static/"
 WHITENOISE_USE_FINDERS = True
 # Looking for a file at every request is for those who edit it.
 WHITENOISE_AUTOREFRESH = False
-# Under ASGI Django warns that it reads such a file at once; they are small.
-warnings.filterwarnings("ignore", message="StreamingHttpResponse must consume synchronous")
+# Files of the same origin as the pages, for them alone.
+WHITENOISE_ALLOW_ALL_ORIGINS = False
 
 # --- HTTPS --------------------------------------------------------------------------------------
 
@@ -311,6 +319,39 @@ SILENCED_SYSTEM_CHECKS = [
     # Entering a domain into browsers' preload lists is for its owner to decide.
     "security.W021",
 ]
+
+# --- pages: what a browser may load and run on them ---------------------------------------------
+
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": ["'none'"],
+        "script-src": ["'self'"],
+        "style-src": ["'self'"],
+        "img-src": ["'self'", "data:"],
+        "font-src": ["'self'"],
+        "media-src": ["'self'", "blob:"],
+        "connect-src": ["'self'"],
+        "worker-src": ["'self'"],
+        "manifest-src": ["'self'"],
+        "form-action": ["'self'"],
+        "frame-ancestors": ["'none'"],
+        "base-uri": ["'none'"],
+    }
+}
+X_FRAME_OPTIONS = "DENY"
+
+UNFOLD = {
+    "SITE_TITLE": "botsconfig",
+    "SITE_HEADER": "botsconfig",
+    "SITE_URL": None,
+    "SHOW_HISTORY": False,
+    "SHOW_VIEW_ON_SITE": False,
+    # Its style block would be inline: dashboard/css/theme.css holds the colours.
+    "COLORS": {},
+    "GLOBAL_CALLBACK": "apps.dashboard.pages.frame_context",
+    "DASHBOARD_CALLBACK": "apps.dashboard.pages.home_context",
+    "SIDEBAR": {"navigation": "apps.dashboard.navigation.navigation"},
+}
 
 # --- the API ------------------------------------------------------------------------------------
 

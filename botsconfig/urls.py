@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from csp.decorators import csp_update
 from django.contrib import admin
 from django.urls import include, path, re_path
 from django.views.generic import RedirectView
-from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerView
+from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitView
 
 from apps.core import views
 from apps.core.routing import both, read_only
 
-# Its page cannot show what OPTIONS would tell of it.
-_docs = SpectacularSwaggerView.as_view(url_name="schema", metadata_class=None)
+# Its page cannot show what OPTIONS would tell of it. Swagger's styles stand in the page itself, its
+# scripts do not.
+_docs = csp_update({"style-src": ["'unsafe-inline'"]})(
+    SpectacularSwaggerSplitView.as_view(url_name="schema", metadata_class=None)
+)
 
 urlpatterns = [
     *both("healthz", views.healthz, name="healthz"),
@@ -23,6 +27,7 @@ urlpatterns = [
     path("", include("apps.webhooks.urls")),
     path("", include("apps.calls.urls")),
     path("", include("apps.gateway.urls")),
+    path("admin/", include("apps.dashboard.urls")),
     path("admin/", admin.site.urls),
     path("favicon.ico", views.favicon),
     # A person who opens the address itself wants the dashboard.

@@ -412,7 +412,7 @@ class Turn(models.Model):
 
     @property
     def latency_ms(self) -> float | None:
-        """From the end of the caller's speech to the first audio of this answer, in ms."""
+        """From the end of the caller's speech to the first sound of this answer, in ms."""
         return round(sum(self.stages_ms.values()), 1) if self.stages_ms else None
 
 

@@ -22,6 +22,7 @@ def calls_with_transcript(account: Account) -> QuerySet[Call]:
     return (
         calls_of(account)
         .select_related("recording")
+        .defer("recording__peaks")
         .prefetch_related(
             "transfers",
             Prefetch("turns", Turn.objects.order_by("id")),
@@ -74,3 +75,22 @@ def dialled_in(config_id: uuid.UUID, call_sid: str) -> DialledIn | None:
     account_id, secrets, token, current, attempts, status = found
     account = Account(id=account_id, signing_secrets=secrets, twilio_auth_token=token)
     return DialledIn(account, current is not None, attempts or 0, status in Call.TERMINAL)
+
+
+def call_facts(call: Call) -> list[tuple[str, str]]:
+    """Return what webhooks may have been told of a call: kinds and keys. Two queries at the most.
+
+    The same keys as where it is published: ``endings``, ``transfer_ends``, ``recordings.services``.
+    """
+    recording = getattr(call, "recording", None)
+    parts = recording.parts if recording is not None else 0
+    return [
+        ("call.started", str(call.pk)),
+        ("call.ended", str(call.pk)),
+        *(("call.recording_ready", f"{call.pk}/{part}") for part in range(1, parts + 1)),
+        *(
+            (kind, str(transfer.pk))
+            for transfer in call.transfers.all()
+            for kind in ("call.transferred", "call.transfer_failed")
+        ),
+    ]

@@ -26,10 +26,13 @@ class StagesSerializer(serializers.Serializer[Any]):
 
     endpointing = _stage("End of speech to the end of the turn.")
     transcription = _stage("To the transcript.")
+    tools = _stage("To the end of the tools that the answer waited for.")
     model = _stage("To the model's first token.")
     sentence = _stage("To the first whole sentence.")
     voice = _stage("To the voice's first audio.")
     line = _stage("To the first audio sent.")
+    lead_in = _stage("Silence that the voice's audio begins with.")
+    network = _stage("To the caller's ear and back, by Twilio's marks.")
 
 
 def _usd(help_text: str) -> serializers.DecimalField:
@@ -58,7 +61,9 @@ class TurnSerializer(serializers.ModelSerializer[Turn]):
     """
 
     latency_ms = serializers.FloatField(
-        allow_null=True, read_only=True, help_text="End of the caller's speech to the first audio."
+        allow_null=True,
+        read_only=True,
+        help_text="End of the caller's speech to the first sound heard.",
     )
     stages_ms = StagesSerializer(allow_null=True, read_only=True)
     llm_requests = _count("Requests to the language model.")

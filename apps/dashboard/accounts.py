@@ -15,10 +15,13 @@ from django.core.exceptions import ValidationError
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from rest_framework import serializers
+from unfold.admin import ModelAdmin, TabularInline
+from unfold.forms import AdminPasswordChangeForm, UserChangeForm, UserCreationForm
 
 from apps.accounts.credentials import credential_delete, credential_providers, credential_put
 from apps.accounts.models import Account, ApiKey, AuditEntry, Credential, Membership, User
-from apps.accounts.scopes import DEFAULT_SCOPES, SCOPES
+from apps.accounts.roles import MEMBERS
+from apps.accounts.scopes import ADMIN, DEFAULT_SCOPES, SCOPES
 from apps.accounts.services import (
     account_create,
     account_update,
@@ -30,12 +33,10 @@ from apps.accounts.services import (
 from apps.bots.document import defaults_check
 from apps.core.errors import fields_flatten
 from apps.dashboard.scoping import (
-    KEEPERS,
-    OWNERS,
     AccountScoped,
     SeenWithItsParent,
     actor_in,
-    has_role,
+    may,
 )
 
 if TYPE_CHECKING:
@@ -52,10 +53,12 @@ if TYPE_CHECKING:
     UserAdminBase = UserAdmin[User]
 else:
     AccountForm = ApiKeyForm = CredentialForm = MembershipForm = forms.ModelForm
-    AccountAdminBase = ApiKeyAdminBase = AuditAdminBase = admin.ModelAdmin
-    CredentialAdminBase = admin.ModelAdmin
-    MembershipInlineBase = UserMembershipInlineBase = admin.TabularInline
-    UserAdminBase = UserAdmin
+    AccountAdminBase = ApiKeyAdminBase = AuditAdminBase = ModelAdmin
+    CredentialAdminBase = ModelAdmin
+    MembershipInlineBase = UserMembershipInlineBase = TabularInline
+
+    class UserAdminBase(UserAdmin, ModelAdmin):
+        """Django's, in unfold's look."""
 
 
 # Form fields that are no fields of a model.
@@ -133,7 +136,7 @@ class MembershipInline(MembershipInlineBase):
         return membership.user.get_username()
 
     def _may(self, request: HttpRequest, account: Account | None) -> bool:
-        return has_role(request, OWNERS, account and account.pk)
+        return may(request, MEMBERS, account and account.pk)
 
 
 class AccountEditForm(AccountForm):
@@ -162,7 +165,8 @@ class AccountAdmin(AccountScoped, AccountAdminBase):
     """Accounts."""
 
     account_path = "id"
-    changing = KEEPERS
+    reading = "configs:read"
+    changing = ADMIN
     form = AccountEditForm
     list_display = ("name", "id", "max_live_calls", "signed", "created_at")
     search_fields = ("name", "id")
@@ -228,6 +232,9 @@ class PersonAdmin(UserAdminBase):
     """People at the dashboard, for superusers alone: they belong to no account."""
 
     inlines = (UserMembershipInline,)
+    form = UserChangeForm
+    add_form = UserCreationForm
+    change_password_form = AdminPasswordChangeForm
 
     def has_module_permission(self, request: HttpRequest) -> bool:
         return bool(request.user.is_superuser)
@@ -263,7 +270,7 @@ class NewApiKeyForm(ApiKeyForm):
 class ApiKeyAdmin(AccountScoped, ApiKeyAdminBase):
     """API keys: made here and shown once, ended by the action below."""
 
-    adding = changing = KEEPERS
+    reading = adding = changing = ADMIN
     form = NewApiKeyForm
     list_display = ("__str__", "name", "account", "holds") + (
         "last_used_at",
@@ -324,7 +331,7 @@ class CredentialEditForm(CredentialForm):
 class CredentialAdmin(AccountScoped, CredentialAdminBase):
     """Keys at vendors, for bots that bring none of their own."""
 
-    adding = changing = deleting = KEEPERS
+    reading = adding = changing = deleting = ADMIN
     form = CredentialEditForm
     list_display = ("provider", "hint", "account", "updated_at")
     list_select_related = ("account",)
@@ -366,6 +373,8 @@ class CredentialAdmin(AccountScoped, CredentialAdminBase):
 @admin.register(AuditEntry)
 class AuditEntryAdmin(AccountScoped, AuditAdminBase):
     """The audit log, to look at."""
+
+    reading = ADMIN
 
     list_display = ("created_at", "action", "actor_name", "actor_kind", "target_id", "account")
     list_select_related = ("account",)

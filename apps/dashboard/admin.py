@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from unfold.admin import ModelAdmin, TabularInline
 
 from apps.bots.models import TwilioConfig, TwilioConfigVersion
 from apps.bots.twiml import config_twiml
@@ -17,8 +18,8 @@ if TYPE_CHECKING:
     ConfigAdminBase = admin.ModelAdmin[TwilioConfig]
     VersionInlineBase = admin.TabularInline[TwilioConfigVersion, TwilioConfig]
 else:
-    ConfigAdminBase = admin.ModelAdmin
-    VersionInlineBase = admin.TabularInline
+    ConfigAdminBase = ModelAdmin
+    VersionInlineBase = TabularInline
 
 admin.site.site_header = admin.site.site_title = "botsconfig"
 admin.site.index_title = "Bots and calls"
@@ -43,6 +44,8 @@ class VersionInline(SeenWithItsParent, VersionInlineBase):
 @admin.register(TwilioConfig)
 class TwilioConfigAdmin(AccountScoped, ConfigAdminBase):
     """Bots, to look at: they change through the API."""
+
+    reading = "configs:read"
 
     list_display = ("__str__", "account", "version", "created_at", "updated_at", "deleted_at")
     list_select_related = ("account", "current")

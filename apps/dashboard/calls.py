@@ -8,29 +8,19 @@ from typing import TYPE_CHECKING, Any
 from django.contrib import admin
 from django.utils.html import format_html_join
 from django.utils.safestring import SafeString
+from unfold.admin import ModelAdmin, TabularInline
 
 from apps.calls.models import Call, CallEvent, Turn
 from apps.dashboard.scoping import AccountScoped, SeenWithItsParent
+from apps.dashboard.wording import length, money
 
 if TYPE_CHECKING:
     CallAdminBase = admin.ModelAdmin[Call]
     TurnInlineBase = admin.TabularInline[Turn, Call]
     EventInlineBase = admin.TabularInline[CallEvent, Call]
 else:
-    CallAdminBase = admin.ModelAdmin
-    TurnInlineBase = EventInlineBase = admin.TabularInline
-
-
-# Less is shown as this: a turn costs a tenth of a cent.
-_SMALLEST = Decimal("0.0001")
-
-
-def money(usd: Decimal | None, *, is_complete: bool = True) -> str:
-    """Say what something cost, and how sure that is."""
-    if usd is None:
-        return "unknown"
-    shown = "$0" if usd == 0 else f"${max(usd, _SMALLEST):.4f}"
-    return shown if is_complete else f"at least {shown}"
+    CallAdminBase = ModelAdmin
+    TurnInlineBase = EventInlineBase = TabularInline
 
 
 class TurnInline(SeenWithItsParent, TurnInlineBase):
@@ -68,6 +58,8 @@ class EventInline(SeenWithItsParent, EventInlineBase):
 class CallAdmin(AccountScoped, CallAdminBase):
     """Calls, newest first."""
 
+    reading = "calls:read"
+
     list_display = (
         *("started_at", "status", "direction", "from_number", "to_number", "config"),
         *("length", "cost", "end_reason", "account", "__str__"),
@@ -103,10 +95,7 @@ class CallAdmin(AccountScoped, CallAdminBase):
 
     @admin.display(description="length")
     def length(self, call: Call) -> str:
-        if call.duration_s is None:
-            return "live"
-        minutes, seconds = divmod(round(call.duration_s), 60)
-        return f"{minutes}:{seconds:02}"
+        return length(call.duration_s)
 
 
 def _cost_line(line: dict[str, Any]) -> tuple[str, ...]:

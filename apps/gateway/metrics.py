@@ -23,7 +23,7 @@ AUDIO_LOST = Counter(
 )
 ANSWER_SECONDS = Histogram(
     "botsconfig_answer_seconds",
-    "End of the caller's speech to the first audio of the answer",
+    "End of the caller's speech to the first sound of the answer",
     buckets=(0.3, 0.4, 0.5, 0.6, 0.8, 1.0, 1.25, 1.5, 2, 3, 5),
 )
 LOOP_LAG_SECONDS = Histogram(

@@ -64,7 +64,7 @@ class Minutes:
                 ended_s=self._seconds(now),
                 source=talk.source,
                 interrupted=interrupted,
-                stages_ms=self._stages,
+                stages_ms={**self._stages, **talk.last_stages()} if self._stages else {},
                 used=used,
             )
         )

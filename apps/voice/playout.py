@@ -9,11 +9,14 @@ pieces are played; between two marks the clock tells.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from apps.voice.g711 import BYTES_PER_MS, SILENCE
+import numpy as np
+
+from apps.voice.g711 import BYTES_PER_MS, EXPAND, SILENCE
 from apps.voice.ports import Clock, Line, Timer, WordAt
+from apps.voice.stages import LAST_STAGES
 
 FRAME_BYTES = 160  # 20 ms, the unit of telephony; shorter or ragged pieces stutter
 PIECE_S = 0.1
@@ -25,6 +28,8 @@ BUFFER_BYTES = 20_000 * BYTES_PER_MS
 BACKLOG = 20
 # How many letters a voice may pass over between two words that it tells the times of.
 LOOK_AHEAD = 60
+# Codes of samples below -50 dB: nobody hears them on a phone.
+QUIET = bytes(np.flatnonzero(np.abs(EXPAND.astype(np.int32)) <= 104).astype(np.uint8))
 # How long after its computed end a last mark may take before it counts as lost.
 MARK_PATIENCE_S = 1.5
 
@@ -97,6 +102,9 @@ class Talk:
     started_at: float | None = None
     finished: bool = False
     replied: bool = False  # a model that speaks itself has begun to
+    lead_in_ms: float = 0.0  # of silence before its first sound
+    audible: bool = False  # that sound has come
+    way_s: float | None = None  # to the ear and back, by the quickest of its marks
     own: list[tuple[float, float]] = field(default_factory=list)  # its audio: from, to, in ms
 
     def heard_ms(self, now: float) -> float:
@@ -108,6 +116,22 @@ class Talk:
             return self.played_ms
         since = self.played_at if self.played_ms else self.started_at
         return min(next(iter(self.marks.values())), self.played_ms + (now - since) * 1_000)
+
+    def came(self, audio: bytes) -> None:
+        """Look for the first sound in audio that has come (mu-law 8 kHz)."""
+        sound = audio.lstrip(QUIET)
+        self.lead_in_ms += (len(audio) - len(sound)) / BYTES_PER_MS
+        self.audible = len(sound) > 0
+
+    def last_stages(self) -> Mapping[str, float]:
+        """Return what lay between its first audio sent and its first sound heard, in ms.
+
+        The way is there and back, as the recording has it: what the caller says to what they hear
+        comes back over it too. Left out where it is not known: cut before the first mark was back.
+        """
+        lead_in = self.lead_in_ms if self.audible else 0.0
+        found = dict(zip(LAST_STAGES, (lead_in, (self.way_s or 0.0) * 1_000), strict=True))
+        return {stage: round(ms, 1) for stage, ms in found.items() if ms >= 1.0}
 
     def own_heard_ms(self, now: float) -> float:
         """Return how much of the audio of a model that speaks itself the caller has heard."""
@@ -177,6 +201,8 @@ class Playout:
     def write(self, audio: bytes) -> None:
         """Add audio (mu-law 8 kHz, any length) to the open talk."""
         self._buffer += audio
+        if not self.talk.audible:
+            self.talk.came(audio)
         self.talk.written_ms += len(audio) / BYTES_PER_MS
         if self.talk.passages:
             self.talk.passages[-1].end_ms = self.talk.written_ms
@@ -226,12 +252,20 @@ class Playout:
         talk = self.talk
         if name not in talk.marks:
             return
+        self._measure_way(talk.marks[name])
         for earlier in list(talk.marks):
             talk.played_ms = talk.marks.pop(earlier)
             if earlier == name:
                 break
         talk.played_at = self._clock.now()
         self._tell_played()
+
+    def _measure_way(self, mark_ms: float) -> None:
+        """A far end that ran dry plays what follows later: the quickest mark counts."""
+        talk = self.talk
+        if talk.started_at is not None:
+            way_s = max(0.0, self._clock.now() - talk.started_at - mark_ms / 1_000)
+            talk.way_s = way_s if talk.way_s is None else min(talk.way_s, way_s)
 
     def dry_since(self) -> float | None:
         """Return when an open talk ran (or will run) out of audio; None while there is more."""

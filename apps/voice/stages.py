@@ -6,6 +6,8 @@ from collections.abc import Mapping
 
 # In order. Each stage ends when its stamp is set; it began when the one before it ended.
 STAGES = ("endpointing", "transcription", "tools", "model", "sentence", "voice", "line")
+# What lies between the first audio sent and the first sound heard; measured by the playout.
+LAST_STAGES = ("lead_in", "network")
 
 
 class Stopwatch:

@@ -55,12 +55,16 @@ def silence(samples: int) -> bytes:
 
 @dataclass(slots=True)
 class Tracks:
-    """A log, read and laid out. samples: its length. complete: it was closed, and nothing lacks."""
+    """A log, read and laid out. samples: its length. complete: it was closed, and nothing lacks.
+
+    early: samples that lie before the recorder was made.
+    """
 
     caller: list[Placed]
     bot: list[Placed]
     samples: int
     complete: bool
+    early: int = 0
 
 
 @dataclass(slots=True)
@@ -89,7 +93,7 @@ def tracks_of(log: Log) -> Tracks:
     early = min(MOST_EARLY, max(0, -caller[0].position)) if caller else 0
     for one in (*caller, *bot):
         one.position += early
-    return Tracks(caller, bot, samples + early, found.complete)
+    return Tracks(caller, bot, samples + early, found.complete, early)
 
 
 def pcm_write(log: Log, tracks: Tracks, write: Callable[[bytes], object]) -> None:

@@ -64,7 +64,7 @@ def test_a_new_key_is_shown_once(operator: Client, account: Account) -> None:
         "expires_at_1": "",
     }
     page = operator.post("/admin/accounts/apikey/add/", form, follow=True)
-    secret = page.content.decode().partition("shown this once: ")[2].partition("<")[0]
+    secret = page.content.decode().partition("shown this once: ")[2].partition("<")[0].strip()
     assert api_key_verify(secret) == ApiKey.objects.get()
     assert secret not in operator.get("/admin/accounts/apikey/").content.decode()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -38,7 +39,13 @@ def make_call(config: TwilioConfig, **values: Any) -> Call:
 
 def cell(page: str) -> str:
     """Return what the list says of the only call's cost."""
-    return page.partition('<td class="field-cost">')[2].partition("<")[0]
+    return column(page, "cost")
+
+
+def column(page: str, name: str) -> str:
+    """Return the text of the first cell of a list's column."""
+    found = page.partition(f"field-{name} ")[2].partition(">")[2].partition("</td>")[0]
+    return re.sub(r"<[^>]*>|\s+", " ", found).strip()
 
 
 @pytest.mark.parametrize(
@@ -72,8 +79,7 @@ def test_the_page_says_what_each_slot_and_turn_cost(operator: Client, config: Tw
     assert "llm: openai &lt;gpt&gt;: $0.5000 (prompt_tokens 420)" in page
     assert "tts: openai &lt;gpt&gt;: unknown (tts_characters 16)" in page
     assert "at least $0.5000" in page
-    assert "<p>$0.2500</p>" in page
-    assert "<p>unknown</p>" in page
+    assert "$0.2500" in page
 
 
 def test_a_dialled_call_is_found_before_twilio_has_named_it(
@@ -92,7 +98,7 @@ def test_a_calls_length_is_from_when_somebody_could_speak(
     answered, ended = NOW + timedelta(seconds=30), NOW + timedelta(seconds=95)
     make_call(config, direction="outbound", answered_at=answered, ended_at=ended)
     page = operator.get(LIST).content.decode()
-    assert page.partition('<td class="field-length">')[2].startswith("1:05<")
+    assert column(page, "length") == "1:05"
 
 
 def test_what_the_platform_notes_for_itself_is_not_shown(

@@ -210,3 +210,43 @@ async def test_silence_before_a_cut_needs_no_clear() -> None:
     desk.playout.open("model")
     desk.playout.cut()
     assert desk.ear.cleared_at == []
+
+
+@in_virtual_time
+async def test_silence_before_the_first_sound_is_a_stage_of_its_own() -> None:
+    desk = Desk()
+    desk.playout.open("model")
+    desk.playout.passage(TEXT)
+    for audio in (b"\xff" * 800, b"\x7f\xfe" * 200, b"\x20" * 8_000, b"\xff" * 800):
+        desk.playout.write(audio)
+    desk.playout.finish()
+    await asyncio.sleep(2)
+    assert desk.playout.talk.last_stages() == {"lead_in": pytest.approx(150, abs=1)}
+
+
+@in_virtual_time
+async def test_the_way_to_the_ear_is_that_of_the_quickest_mark() -> None:
+    desk = Desk()
+    echoes: list[float] = []
+
+    def back(name: str) -> None:
+        late = (0.25, 0.12, 0.4)[min(len(echoes), 2)]
+        echoes.append(late)
+        desk.clock.call_at(desk.clock.now() + late, lambda: desk.playout.echoed(name))
+
+    desk.ear.echo = back
+    desk.speak(TEXT, 2)
+    desk.playout.finish()
+    await asyncio.sleep(3)
+    assert len(echoes) > 3
+    assert desk.playout.talk.last_stages() == {"network": pytest.approx(120, abs=1)}
+
+
+@in_virtual_time
+async def test_where_no_mark_came_back_the_way_is_not_known() -> None:
+    desk = Desk()
+    desk.speak(TEXT, 2)
+    await asyncio.sleep(0.05)
+    desk.playout.cut()
+    await asyncio.sleep(1)
+    assert desk.playout.talk.last_stages() == {}

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import pairwise
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO
@@ -30,11 +31,16 @@ LONGEST_GAP = timedelta(hours=1)
 
 @dataclass(frozen=True, slots=True)
 class Made:
-    """A file in the storage. samples: of each channel."""
+    """A file in the storage. samples: of each channel; early: those before the stream's start."""
 
     path: str
     samples: int
     complete: bool = True
+    early: int = 0
+
+    @property
+    def early_s(self) -> float:
+        return self.early / RATE
 
     @property
     def duration_s(self) -> float:
@@ -47,7 +53,7 @@ class Made:
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """A stream's file in the storage, and when the stream began."""
+    """A stream's file in the storage, and when its first sample was."""
 
     path: str
     started_at: datetime
@@ -68,7 +74,8 @@ def stream_make(log: Log, path: str, storage: Ranged, workplace: Path) -> Made:
     with TemporaryFile(dir=workplace) as file:
         file.write(wav_header(tracks.samples))
         pcm_write(log, tracks, file.write)
-        return Made(_stored(file, path, storage), tracks.samples, tracks.complete)
+        path = _stored(file, path, storage)
+        return Made(path, tracks.samples, tracks.complete, tracks.early)
 
 
 def whole_make(parts: Sequence[Part], path: str, storage: Ranged) -> Made:
@@ -76,7 +83,7 @@ def whole_make(parts: Sequence[Part], path: str, storage: Ranged) -> Made:
 
     Raises OSError and what the storage raises.
     """
-    gaps = [0, *(_gap(before, after) for before, after in zip(parts, parts[1:], strict=False))]
+    gaps = _gaps(parts)
     samples = sum(gaps) + sum(part.samples for part in parts)
     with TemporaryFile() as file:
         file.write(wav_header(samples))
@@ -86,6 +93,20 @@ def whole_make(parts: Sequence[Part], path: str, storage: Ranged) -> Made:
             for piece in storage.reading(part.path, HEADER_BYTES, part.samples * FRAME_BYTES):
                 file.write(piece)
         return Made(_stored(file, path, storage), samples)
+
+
+def offsets_s(parts: Sequence[Part]) -> list[float]:
+    """Return where in the whole each part begins, in seconds."""
+    found, at = [], 0
+    for part, gap in zip(parts, _gaps(parts), strict=True):
+        found.append((at + gap) / RATE)
+        at += gap + part.samples
+    return found
+
+
+def _gaps(parts: Sequence[Part]) -> list[int]:
+    """Return the samples of silence before each part."""
+    return [0, *(_gap(before, after) for before, after in pairwise(parts))][: len(parts)]
 
 
 def _gap(before: Part, after: Part) -> int:

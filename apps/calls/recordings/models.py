@@ -12,7 +12,8 @@ class Recording(models.Model):
 
     path: its name in the storage; empty before it is ready, and once it is erased. parts: how many
     streams are in it. is_partial: some of the call is missing, for a gateway died or its disk was
-    full. ready_at: when it became what it is now.
+    full. ready_at: when it became what it is now. peaks: see ``recordings.peaks``; null before
+    somebody has looked.
     """
 
     class Status(models.TextChoices):
@@ -36,6 +37,7 @@ class Recording(models.Model):
     parts = models.PositiveSmallIntegerField(default=0)
     path = models.CharField(max_length=300, blank=True, default="")
     ready_at = models.DateTimeField(null=True, blank=True)
+    peaks = models.BinaryField(null=True, blank=True)
 
     class Meta:
         indexes: ClassVar = [

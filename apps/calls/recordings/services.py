@@ -97,7 +97,7 @@ def _segment_keep(label: Label, made: Made) -> bool:
             recording=recording,
             stream_sid=label.stream_sid,
             defaults={
-                "started_at": label.started_at,
+                "started_at": label.started_at - timedelta(seconds=made.early_s),
                 "duration_s": made.duration_s,
                 "is_partial": not made.complete,
                 "path": made.path,
@@ -131,7 +131,7 @@ def recording_settle(call_id: uuid.UUID, now: datetime | None = None) -> bool:
     storage = recordings_storage()
     made = _whole(recording, stored, storage)
     lacking = len(stored) < len(segments) or any(segment.is_partial for segment in stored)
-    if not _ready(recording, made, parts=len(stored), is_partial=lacking, now=now):
+    if not _ready(recording, made, stored, is_partial=lacking, now=now):
         recording_files_remove(call_id)
         return False
     return True
@@ -144,15 +144,25 @@ def _mark(recording: Recording, status: Recording.Status) -> None:
 
 
 def _whole(recording: Recording, stored: Sequence[RecordingSegment], storage: Ranged) -> Made:
-    parts = [Part(one.path, one.started_at, one.duration_s) for one in stored]
+    parts = parts_of(stored)
     if len(parts) == 1:
         return Made(parts[0].path, parts[0].samples)
     # The parts stay: one that turns up late is put in its place.
     return whole_make(parts, f"{_folder(recording)}/call-{len(parts)}.wav", storage)
 
 
+def parts_of(stored: Sequence[RecordingSegment]) -> list[Part]:
+    """Return what a recording is made of."""
+    return [Part(one.path, one.started_at, one.duration_s) for one in stored]
+
+
 def _ready(
-    recording: Recording, made: Made, *, parts: int, is_partial: bool, now: datetime
+    recording: Recording,
+    made: Made,
+    stored: Sequence[RecordingSegment],
+    *,
+    is_partial: bool,
+    now: datetime,
 ) -> bool:
     """Write that it is ready and tell it. False: it has been erased meanwhile."""
     with transaction.atomic():
@@ -161,11 +171,12 @@ def _ready(
             found.path = made.path
             found.save(update_fields=["path"])
             return False
-        if found.status == Recording.Status.READY and found.parts >= parts:
+        if found.status == Recording.Status.READY and found.parts >= len(stored):
             return True  # somebody else was quicker
         found.status, found.ready_at = Recording.Status.READY, now
-        found.path, found.parts, found.is_partial = made.path, parts, is_partial
+        found.path, found.parts, found.is_partial = made.path, len(stored), is_partial
         found.duration_s, found.bytes = made.duration_s, made.bytes
+        found.started_at, found.peaks = stored[0].started_at, None
         found.save()
         _publish(recording.call, found)
     return True
@@ -197,7 +208,7 @@ def recording_erase(*, account: Account, call_id: uuid.UUID, actor: Actor) -> No
             call=call_id, call__account=account
         )
         before = recording.status
-        Recording.objects.filter(call=call_id).update(status=Recording.Status.DELETED)
+        Recording.objects.filter(call=call_id).update(status=Recording.Status.DELETED, peaks=None)
         audit_record(
             account=account,
             actor=actor,

@@ -72,7 +72,7 @@ def recordings_expire(now: datetime | None = None) -> int:
     old = Recording.objects.filter(status=Recording.Status.READY, ready_at__lt=until)
     found = list(old.values_list("call_id", flat=True)[:BATCH])
     Recording.objects.filter(call__in=found, status=Recording.Status.READY).update(
-        status=Recording.Status.DELETED
+        status=Recording.Status.DELETED, peaks=None
     )
     return _each(recording_files_remove, found)
 

@@ -44,11 +44,12 @@ class Spool:
         call_sid: str = "CA1",
         after_s: float = 0.0,
         seconds: float = 2.0,
-        cut: bool = False,
+        **log: Any,
     ) -> Path:
         """Record a stream in which the caller is loud from beginning to end.
 
-        cut: its gateway died before it was over.
+        log: cut, if its gateway died before it was over; early_s, of the caller's sound that came
+        before the stream was let in.
         """
         label = Label(
             self.config.account_id,
@@ -57,9 +58,9 @@ class Spool:
             BEGAN + timedelta(seconds=after_s),
         )
         self.begin(label, call_sid)
-        log = _log(seconds, cut=cut)
+        written = _log(seconds, **log)
         size = self.folder.append(label.name, label.line(), at=0)
-        self.folder.append(label.name, log, at=size)
+        self.folder.append(label.name, written, at=size)
         return self.folder.path / label.name
 
     def begin(self, label: Label, call_sid: str = "CA1") -> None:
@@ -90,7 +91,7 @@ class Spool:
         return call
 
 
-def _log(seconds: float, *, cut: bool) -> bytes:
+def _log(seconds: float, *, cut: bool = False, early_s: float = 0.0) -> bytes:
     clock, log = VirtualClock(), bytearray()
 
     def take(piece: bytes) -> bool:
@@ -98,8 +99,9 @@ def _log(seconds: float, *, cut: bool) -> bytes:
         return True
 
     recorder = Recorder(clock, take)
-    for number in range(int(seconds * 50)):
-        clock.advance(0.02)
+    early = int(early_s * 50)
+    for number in range(early + int(seconds * 50)):
+        clock.advance(0.02 if number >= early else 0.0)
         recorder.caller(LOUD, number * 20)
     recorder.close()
     # What a dying gateway wrote last may be half a record.
