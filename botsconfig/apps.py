@@ -9,3 +9,16 @@ class BotsconfigConfig(AppConfig):
 
     def ready(self) -> None:
         from botsconfig import checks  # noqa: F401 - registers them
+
+        _lists_withdraw()
+
+
+def _lists_withdraw() -> None:
+    """Take out of the admin site what allauth puts there: rows that hold keys, and past our log."""
+    from allauth.account.models import EmailAddress
+    from allauth.mfa.models import Authenticator
+    from allauth.usersessions.models import UserSession
+    from django.contrib import admin
+
+    for model in (EmailAddress, Authenticator, UserSession):
+        admin.site.unregister(model)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 import os
+from datetime import timedelta
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from urllib.parse import urlsplit
 
 import environ
 from django.core.exceptions import ImproperlyConfigured
+from django.urls import reverse_lazy
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 
@@ -81,6 +83,8 @@ LOG_LEVEL = _text("LOG_LEVEL", "INFO").upper()
 RATE_LIMIT = _text("RATE_LIMIT", "600/minute")
 AUTH_FAILURE_LIMIT = _text("AUTH_FAILURE_LIMIT", "60/minute")
 TASKS_IMMEDIATE: bool = env.bool("TASKS_IMMEDIATE", False)
+# Nobody sees anything of the dashboard without a second factor.
+REQUIRE_TWO_FACTOR: bool = env.bool("REQUIRE_TWO_FACTOR", False)
 # Outgoing events and the log of their deliveries are kept so long.
 WEBHOOK_LOG_DAYS: int = env.int("WEBHOOK_LOG_DAYS", 30)
 CALLBACK_DAYS: int = env.int("CALLBACK_DAYS", 30)
@@ -124,6 +128,11 @@ INSTALLED_APPS = [
     "rest_framework",
     "drf_spectacular",
     "drf_spectacular_sidecar",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "axes",
     "django_tasks",
     "django_tasks_db",
     "apps.core",
@@ -155,8 +164,12 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
     "apps.dashboard.middleware.ViewerMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
+    "apps.dashboard.gate.GateMiddleware",
     "apps.core.throttling.RateLimitMiddleware",
     "apps.core.idempotency.IdempotencyMiddleware",
+    # Innermost: it puts the page of a lock-out in the place of the form's own answer.
+    "axes.middleware.AxesMiddleware",
 ]
 
 ROOT_URLCONF = "botsconfig.urls"
@@ -186,10 +199,11 @@ TIME_ZONE = "UTC"
 USE_TZ = True
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
-# --- accounts -----------------------------------------------------------------------------------
+# --- people: who they are, and how they get in; see docs/login.md ---------------------------------
 
 AUTH_USER_MODEL = "accounts.User"
-LOGIN_URL = "admin:login"
+LOGIN_URL = "account_login"
+LOGIN_REDIRECT_URL = "admin:index"
 AUTH_PASSWORD_VALIDATORS = [
     {"NAME": f"django.contrib.auth.password_validation.{name}"}
     for name in (
@@ -199,6 +213,47 @@ AUTH_PASSWORD_VALIDATORS = [
         "NumericPasswordValidator",
     )
 ]
+AUTHENTICATION_BACKENDS = [
+    # First: it stops who is locked out before a password is looked at.
+    "axes.backends.AxesStandaloneBackend",
+    # Django's own rather than allauth's, to whom Ada and ada would be one.
+    "django.contrib.auth.backends.ModelBackend",
+]
+
+ACCOUNT_ADAPTER = "apps.dashboard.login.Door"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_LOGOUT_REDIRECT_URL = "account_login"
+ACCOUNT_SESSION_REMEMBER = True
+# What is counted under "key" is wrong codes of a second factor, which only who knows the password
+# may try: three codes fit at a time, of a million. Wrong passwords are counted by axes.
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "5/15m/key,30/d/key"}
+
+MFA_ADAPTER = "apps.dashboard.login.SecondFactors"
+MFA_TOTP_ISSUER = "botsconfig"
+# A phone's clock may be half a minute off.
+MFA_TOTP_TOLERANCE = 1
+MFA_ALLOW_UNVERIFIED_EMAIL = True
+
+# In the database, which all processes share with or without Redis, and which a restart keeps.
+AXES_HANDLER = "axes.handlers.database.AxesDatabaseHandler"
+# Together: who guesses at a name locks their own address out of it, and its owner out of nothing.
+AXES_LOCKOUT_PARAMETERS = [["username", "ip_address"]]
+AXES_FAILURE_LIMIT = 5
+AXES_COOLOFF_TIME = timedelta(minutes=15)
+AXES_RESET_ON_SUCCESS = True
+AXES_RESET_COOL_OFF_ON_FAILURE_DURING_LOCKOUT = False
+AXES_CLIENT_IP_CALLABLE = "apps.dashboard.login.counted_address"
+AXES_USERNAME_CALLABLE = "apps.dashboard.login.tried_username"
+AXES_LOCKOUT_CALLABLE = "apps.dashboard.login.locked_out"
+# What was posted is kept until the lock-out ends; a password may stand in the wrong field.
+AXES_SENSITIVE_PARAMETERS = ["username", "ip_address", "login", "csrfmiddlewaretoken"]
+AXES_ENABLE_ADMIN = False
+AXES_DISABLE_ACCESS_LOG = True
+AXES_VERBOSE = False
+
+SESSION_COOKIE_AGE = 14 * 24 * 3600
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 
 # --- storage ------------------------------------------------------------------------------------
 
@@ -339,6 +394,7 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 X_FRAME_OPTIONS = "DENY"
+CSRF_FAILURE_VIEW = "botsconfig.errors.csrf_failure"
 
 UNFOLD = {
     "SITE_TITLE": "botsconfig",
@@ -350,6 +406,7 @@ UNFOLD = {
     "COLORS": {},
     "GLOBAL_CALLBACK": "apps.dashboard.pages.frame_context",
     "DASHBOARD_CALLBACK": "apps.dashboard.pages.home_context",
+    "ACCOUNT": {"navigation": [{"title": "Security", "link": reverse_lazy("mfa_index")}]},
     "SIDEBAR": {"navigation": "apps.dashboard.navigation.navigation"},
 }
 
@@ -422,6 +479,8 @@ LOGGING = {
         "django": {"handlers": [], "level": LOG_LEVEL, "propagate": True},
         # These tell URLs with their queries, headers and payloads, some of them at INFO.
         **{name: {"level": "WARNING"} for name in ("httpx", "httpcore", "websockets")},
+        # It tells at INFO what it looks up.
+        "axes": {"level": "WARNING"},
         # It tells of each run of each sweep, and warns of those longer than their interval, which
         # the metrics show.
         "apscheduler": {"level": "ERROR"},

@@ -10,6 +10,7 @@ from drf_spectacular.views import SpectacularAPIView, SpectacularSwaggerSplitVie
 
 from apps.core import views
 from apps.core.routing import both, read_only
+from botsconfig import errors
 
 # Its page cannot show what OPTIONS would tell of it. Swagger's styles stand in the page itself, its
 # scripts do not.
@@ -27,16 +28,17 @@ urlpatterns = [
     path("", include("apps.webhooks.urls")),
     path("", include("apps.calls.urls")),
     path("", include("apps.gateway.urls")),
+    path("admin/", include("apps.dashboard.login_urls")),
     path("admin/", include("apps.dashboard.urls")),
     path("admin/", admin.site.urls),
     path("favicon.ico", views.favicon),
     # A person who opens the address itself wants the dashboard.
     path("", read_only(RedirectView.as_view(pattern_name="admin:index"))),
     # Last: whatever no app knows. A view rather than handler404, which DEBUG replaces by a page.
-    re_path(r"", views.not_found),
+    re_path(r"", errors.not_found),
 ]
 
-handler400 = "apps.core.views.bad_request"
-handler403 = "apps.core.views.forbidden"
-handler404 = "apps.core.views.not_found"
-handler500 = "apps.core.views.server_error"
+handler400 = "botsconfig.errors.bad_request"
+handler403 = "botsconfig.errors.forbidden"
+handler404 = "botsconfig.errors.not_found"
+handler500 = "botsconfig.errors.server_error"

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from apps.bots.models import TwilioConfig, TwilioConfigVersion
 from apps.bots.selectors import Admission, admission_of, stream_admit
+from apps.calls.browser_sids import is_browsers
 from apps.calls.models import Call, StreamPass, Turn, call_id
 from apps.calls.tokens import StreamToken, token_read
 from apps.calls.transfer_ends import transfer_note
@@ -49,7 +50,7 @@ class Entrance:
     """What an arrival may be. attempt: which of the call's streams by a token of ours; 0: by a Bin.
 
     given: what the call brings, kept so that it can go on later. record: the dialler's wish, if
-    there is one. outbound: we dialled.
+    there is one. outbound: we dialled. browser: Twilio has no part in it.
     """
 
     admission: Admission
@@ -59,6 +60,7 @@ class Entrance:
     past: Past | None = None
     record: bool | None = None
     outbound: bool = False
+    browser: bool = False
 
 
 class StreamRefused(Exception):
@@ -93,6 +95,8 @@ def token_use(token: StreamToken) -> None:
 
 
 def _by_bin(arrival: Arrival) -> Entrance:
+    if is_browsers(arrival.call_sid):  # such calls come by tokens of ours alone
+        raise StreamRefused("token_wrong")
     given = {**arrival.parameters, "call_sid": arrival.call_sid}
     admission = stream_admit(
         account_id=given.get("account", ""),
@@ -110,10 +114,7 @@ def _by_token(arrival: Arrival, token: StreamToken, now: datetime) -> Entrance:
     if token.call_sid and token.call_sid != arrival.call_sid:
         raise StreamRefused("token_of_another_call")
     call = Call.objects.filter(pk=token.call_id).select_related("version").first()
-    if call is not None and call.is_over:
-        raise StreamRefused("call_over")
-    if call is not None and call.call_sid not in ("", arrival.call_sid):
-        raise StreamRefused("token_of_another_call")
+    _call_check(call, token, arrival)
     # A bot that was deleted meanwhile holds its calls to their end.
     account_id = _account(arrival)
     if account_id is None:
@@ -128,6 +129,16 @@ def _by_token(arrival: Arrival, token: StreamToken, now: datetime) -> Entrance:
     if version is None:
         raise StreamRefused("bot_gone")
     return _entrance(arrival, token, _Found(config, version, call), now)
+
+
+def _call_check(call: Call | None, token: StreamToken, arrival: Arrival) -> None:
+    if call is not None and call.is_over:
+        raise StreamRefused("call_over")
+    if call is not None and call.call_sid not in ("", arrival.call_sid):
+        raise StreamRefused("token_of_another_call")
+    # Each kind of token is for its own kind of call: only a browser's comes unsigned.
+    if token.browser != (call is not None and call.is_browsers):
+        raise StreamRefused("token_of_another_call")
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,6 +162,7 @@ def _entrance(arrival: Arrival, token: StreamToken, found: _Found, now: datetime
         past=_past(call, token, now) if call is not None and token.attempt > 1 else None,
         record=None if call is None else call.asked.get("record"),
         outbound=dialled,
+        browser=token.browser,
     )
 
 

@@ -49,6 +49,7 @@ _holders: dict[uuid.UUID, Holder] = {}
 
 _REASONS: Mapping[str, str] = {
     "ending": "The call is ending, or on its way to somebody else.",
+    "crowded": "Too many watch this call already.",
     "full": "Too many sentences wait already.",
     "unknown": "No conversation of this call is running.",
 }
@@ -99,6 +100,19 @@ def transfer(call: Call, *, target: str, say: str, terms: Mapping[str, Any]) -> 
     target: what its event names. terms: of the transfer, see ``calls.transfers``.
     """
     _order(call, "transfer", target=target, text=say, terms=dict(terms))
+
+
+def watch(call: Call, *, channel: str, audio: bool) -> str:
+    """Have it send what happens in the call to a channel; see ``apps.calls.watching``.
+
+    Returns which stream is watched. To be renewed before ``watching.TTL_S`` are over.
+    """
+    return str(_order(call, "watch", channel=channel, audio=audio).get("stream", ""))
+
+
+def unwatch(call: Call, *, channel: str) -> None:
+    """Have it send no more."""
+    _order(call, "unwatch", channel=channel)
 
 
 # --- the way there --------------------------------------------------------------------------------

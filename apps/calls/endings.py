@@ -76,6 +76,7 @@ def started_data(call: Call) -> dict[str, Any]:
         "id": call.id,
         "call_sid": call.call_sid,
         "direction": call.direction,
+        "medium": call.medium,
         "from": call.from_number,
         "to": call.to_number,
         "status": call.status,

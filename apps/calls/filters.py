@@ -68,6 +68,7 @@ _FILTERS: Final[Mapping[str, tuple[str, Callable[[str], Any]]]] = {
     "config_id": ("config_id", _id),
     "status": ("status", _one_of(Call.Status.values)),
     "direction": ("direction", _one_of(Call.Direction.values)),
+    "medium": ("medium", _one_of(Call.Medium.values)),
     "call_sid": ("call_sid", str),
     "from": ("from_number", _number),
     "to": ("to_number", _number),

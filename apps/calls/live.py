@@ -61,6 +61,8 @@ def call_press(
     call = call_get(account, call_id)
     if call.is_over or not call.call_sid:
         raise OrderRefused("The call is over." if call.is_over else "The call is not answered yet.")
+    if call.is_browsers:
+        raise OrderRefused("The caller is in a browser; keys are pressed for phones only.")
     connection = reach_of(call)
     attempt = max(control.pause(call), 1) + 1
     token = StreamToken(call.pk, call.config_id, attempt, call_sid=call.call_sid, silent=True)
@@ -78,6 +80,11 @@ def call_press(
         raise
     _audit(call, "call.dtmf", actor)
     return call
+
+
+def call_listened(call: Call, *, actor: Actor) -> None:
+    """Write down that somebody listens to a call. call: with its account."""
+    _audit(call, "call.listened", actor)
 
 
 def seconds_of(digits: str) -> float:

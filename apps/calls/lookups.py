@@ -240,8 +240,10 @@ def connection_of(call: Call) -> TwilioConnection | None:
     """Return the connection by which Twilio can be asked about a call; None if there is none.
 
     An account that has Bins alone may have stored its auth token to verify with: it opens the API
-    too. Such a connection is no row.
+    too. Such a connection is no row. A browser's call is none of Twilio's.
     """
+    if call.is_browsers:
+        return None
     if call.connection_id is not None:
         found = TwilioConnection.objects.filter(pk=call.connection_id)
     else:

@@ -40,6 +40,9 @@ class Call(models.Model):
     An inbound call's id is ``call_id``; an outbound one's is random, for it is there before its
     CallSid. started_at: when it came into being here; answered_at: when somebody could speak.
 
+    medium: what the other side holds; a browser's call is none of Twilio's, and whoever made it
+    stands in from_number.
+
     twilio_status: the last that Twilio said, by sequence; once terminal it is final. posted_at:
     when the create was sent to Twilio, which happens once. retry_at: not before then will Twilio be
     asked again about the call. asked: what the dialler wants of it, see ``apps.calls.wishes``.
@@ -79,6 +82,10 @@ class Call(models.Model):
         INBOUND = "inbound"
         OUTBOUND = "outbound"
 
+    class Medium(models.TextChoices):
+        PHONE = "phone"
+        BROWSER = "browser"
+
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="calls")
     connection = models.ForeignKey(
@@ -92,6 +99,7 @@ class Call(models.Model):
     direction = models.CharField(
         max_length=16, choices=Direction.choices, default=Direction.INBOUND
     )
+    medium = models.CharField(max_length=8, choices=Medium.choices, default=Medium.PHONE)
     from_number = models.CharField(max_length=200, blank=True, default="")
     to_number = models.CharField(max_length=200, blank=True, default="")
     status = models.CharField(max_length=16, choices=Status.choices, default=Status.IN_PROGRESS)
@@ -167,6 +175,11 @@ class Call(models.Model):
 
     def __str__(self) -> str:
         return self.call_sid or str(self.id)
+
+    @property
+    def is_browsers(self) -> bool:
+        """Whether it is made in a browser: Twilio knows nothing of it."""
+        return self.medium == self.Medium.BROWSER
 
     @property
     def is_over(self) -> bool:

@@ -181,6 +181,11 @@ class CallSerializer(serializers.ModelSerializer[Call]):
 
     config_id = serializers.UUIDField(read_only=True)
     config_version = serializers.IntegerField(source="version.number", read_only=True)
+    medium = serializers.ChoiceField(
+        choices=Call.Medium.choices,
+        read_only=True,
+        help_text="A browser's call was made in the dashboard; Twilio has no part in it.",
+    )
     to = serializers.CharField(source="to_number", read_only=True, help_text="Empty: not known.")
     answered_by = serializers.CharField(
         read_only=True, help_text="Twilio's verdict where machine detection was asked for."
@@ -215,6 +220,7 @@ class CallSerializer(serializers.ModelSerializer[Call]):
             "call_sid",
             "stream_sid",
             "direction",
+            "medium",
             "from",
             "to",
             "status",

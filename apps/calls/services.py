@@ -129,7 +129,9 @@ def _call_finish(entry: CallFinished) -> None:
 def _stream_end(call: Call, entry: CallFinished) -> None:
     call.stream_ended_at = entry.at
     # After these the call itself goes on: the caller is brought back, or talks to somebody else.
-    if entry.reason in BROKEN or entry.reason == TRANSFERRED:
+    # A browser is brought back by nobody.
+    goes_on = entry.reason in BROKEN or entry.reason == TRANSFERRED
+    if goes_on and not call.is_browsers:
         call.end_reason = entry.reason
         return
     status = Call.Status.FAILED if entry.failed else Call.Status.COMPLETED

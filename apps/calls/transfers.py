@@ -64,6 +64,8 @@ def call_transfer(
     call = call_get(account, call_id)
     if call.is_over or not call.call_sid:
         raise OrderRefused("The call is over." if call.is_over else "The call is not answered yet.")
+    if call.is_browsers:
+        raise OrderRefused("The caller is in a browser, and cannot be put through to a phone.")
     connection = reach_of(call)
     to, mode = _whom(call, wish)
     if wish.to:

@@ -5,7 +5,7 @@ Only ciphertexts change, never what they hold: so this may write to rows that ar
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,6 +18,23 @@ from apps.core.crypto import DecryptionError, reencrypt
 from apps.core.fields import EncryptedJSONField, EncryptedTextField
 
 BATCH = 500
+
+
+# A column's name -> what the database holds in it, or what shall stand there.
+Columns = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """Ciphertexts within a JSON column of a library's own table: members of the object in it."""
+
+    model: str
+    column: str
+    members: tuple[str, ...]
+
+
+# What the codes of second factors are made from; see apps.dashboard.login.SecondFactors.
+WITHIN = (Within("mfa.Authenticator", "data", ("secret", "seed")),)
 
 
 @dataclass(slots=True)
@@ -40,7 +57,13 @@ def tables_reencrypt(*, dry_run: bool, batch: int = BATCH) -> Iterator[Table]:
     for model in apps.get_models():
         columns = _encrypted(model)
         if columns and model._meta.managed and not model._meta.proxy:
-            yield from _table(model, columns, dry_run, batch)
+            # Cast, because the field itself would hand out what is inside.
+            stored = {name: Cast(F(name), models.TextField()) for name in columns}
+            yield from _Run(model, stored, _texts_anew, dry_run).batches(batch)
+    for place in WITHIN:
+        model = apps.get_model(place.model)
+        within = {place.column: F(place.column)}
+        yield from _Run(model, within, _members_anew(place), dry_run).batches(batch)
 
 
 def _encrypted(model: type[models.Model]) -> list[str]:
@@ -50,49 +73,64 @@ def _encrypted(model: type[models.Model]) -> list[str]:
     ]
 
 
-def _table(
-    model: type[models.Model], columns: Sequence[str], dry_run: bool, batch: int
-) -> Iterator[Table]:
-    table, after = Table(model._meta.db_table), None
-    while True:
-        with transaction.atomic():
-            rows = _batch(model, columns, after, batch)
-            for pk, *stored in rows:
-                _row(table, model, pk, dict(zip(columns, stored, strict=True)), dry_run)
-        yield table
-        if len(rows) < batch:
-            return
-        after = rows[-1][0]
-
-
-def _batch(
-    model: type[models.Model], columns: Sequence[str], after: Any, batch: int
-) -> list[tuple[Any, ...]]:
-    # The base manager: rows that are history refuse changes through their own. Cast, because the
-    # field itself would hand out what is inside.
-    rows = model._base_manager.select_for_update().order_by("pk")
-    if after is not None:
-        rows = rows.filter(pk__gt=after)
-    raw = {f"{name}_stored": Cast(F(name), models.TextField()) for name in columns}
-    return list(rows.annotate(**raw).values_list("pk", *raw)[:batch])
-
-
-def _row(
-    table: Table, model: type[models.Model], pk: Any, stored: dict[str, str | None], dry_run: bool
-) -> None:
-    table.rows += 1
-    try:
-        anew = {name: reencrypt(text) for name, text in stored.items() if text}
-    except DecryptionError:
-        table.unreadable.append(str(pk))
-        return
+def _texts_anew(stored: Columns) -> Columns:
+    """Return the columns that change. Raises DecryptionError."""
+    anew = {name: reencrypt(text) for name, text in stored.items() if text}
     # As plain texts: the field would encrypt them once more.
-    changes = {
+    return {
         name: Value(text, output_field=models.TextField())
         for name, text in anew.items()
         if text is not None
     }
-    if changes:
-        table.changed += 1
-        if not dry_run:
-            model._base_manager.filter(pk=pk).update(**changes)
+
+
+def _members_anew(place: Within) -> Callable[[Columns], Columns]:
+    def members_anew(stored: Columns) -> Columns:
+        whole = stored[place.column]
+        anew = {name: reencrypt(whole[name]) for name in place.members if whole.get(name)}
+        changed = {name: text for name, text in anew.items() if text is not None}
+        return {place.column: {**whole, **changed}} if changed else {}
+
+    return members_anew
+
+
+@dataclass(slots=True)
+class _Run:
+    """One table's run. stored: how each column is read. anew: from a row's, those that change."""
+
+    model: type[models.Model]
+    stored: Mapping[str, Any]
+    anew: Callable[[Columns], Columns]
+    dry_run: bool
+
+    def batches(self, size: int) -> Iterator[Table]:
+        table, after = Table(self.model._meta.db_table), None
+        while True:
+            with transaction.atomic():
+                rows = self._rows(after, size)
+                for pk, *values in rows:
+                    self._row(table, pk, dict(zip(self.stored, values, strict=True)))
+            yield table
+            if len(rows) < size:
+                return
+            after = rows[-1][0]
+
+    def _rows(self, after: Any, size: int) -> list[tuple[Any, ...]]:
+        # The base manager: rows that are history refuse changes through their own.
+        rows = self.model._base_manager.select_for_update().order_by("pk")
+        if after is not None:
+            rows = rows.filter(pk__gt=after)
+        raw = {f"{name}_stored": how for name, how in self.stored.items()}
+        return list(rows.annotate(**raw).values_list("pk", *raw)[:size])
+
+    def _row(self, table: Table, pk: Any, stored: Columns) -> None:
+        table.rows += 1
+        try:
+            changes = self.anew(stored)
+        except DecryptionError:
+            table.unreadable.append(str(pk))
+            return
+        if changes:
+            table.changed += 1
+            if not self.dry_run:
+                self.model._base_manager.filter(pk=pk).update(**changes)

@@ -97,12 +97,16 @@ def guess_count() -> None:
 
 
 def _address() -> str:
-    text = client_address.get()
+    return f"from:{counted_address() or client_address.get() or 'unknown'}"
+
+
+def counted_address() -> str:
+    """Return the address that the request's failures are counted under; empty if it has none."""
     try:
-        address = ipaddress.ip_address(text)
+        address = ipaddress.ip_address(client_address.get())
     except ValueError:
-        return f"from:{text or 'unknown'}"
+        return ""
     if address.version == 6:
         # One customer has all addresses of a /64, and would guess from each in turn.
-        return f"from:{ipaddress.ip_network((address, 64), strict=False).network_address}"
-    return f"from:{address}"
+        return str(ipaddress.ip_network((address, 64), strict=False).network_address)
+    return str(address)

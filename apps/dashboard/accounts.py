@@ -38,6 +38,7 @@ from apps.dashboard.scoping import (
     actor_in,
     may,
 )
+from apps.dashboard.second_factors import SecondFactorShown
 
 if TYPE_CHECKING:
     AccountForm = forms.ModelForm[Account]
@@ -228,7 +229,7 @@ class UserMembershipInline(SeenWithItsParent, UserMembershipInlineBase):
 
 
 @admin.register(User)
-class PersonAdmin(UserAdminBase):
+class PersonAdmin(SecondFactorShown, UserAdminBase):
     """People at the dashboard, for superusers alone: they belong to no account."""
 
     inlines = (UserMembershipInline,)

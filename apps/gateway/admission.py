@@ -69,12 +69,16 @@ class Gate:
     def _look(self, started: Started, signed: Signed) -> Admitted:
         arrival = Arrival(started.call_sid, started.account_sid, started.parameters)
         entrance, token = stream_look(arrival)
-        _signature_check(entrance.admission, started, signed)
+        # A page's handshake is signed by nobody; its token is, and is good for this one call.
+        if not entrance.browser:
+            _signature_check(entrance.admission, started, signed)
         # Last, so that whoever may not sign cannot use up somebody else's token either.
         if token is not None:
             token_use(token)
         wanted = bool(entrance.admission.document.get("transfers"))
-        can_transfer = wanted and _can_transfer(entrance.admission, started)
+        can_transfer = (
+            wanted and not entrance.browser and _can_transfer(entrance.admission, started)
+        )
         return Admitted(entrance, self._clips(entrance.admission), can_transfer)
 
     def _clips(self, admission: Admission) -> dict[LineName, Clip]:

@@ -25,14 +25,22 @@ AGAIN_S = 1.0
 LET_GO_S = 2.0
 
 Find = Callable[[uuid.UUID], Session | None]
+# Carries one kind of order out.
+Act = Callable[[Session, Mapping[str, Any]], Answer]
 
 
 class ControlDesk:
-    """Owns the task that listens. Whoever made it awaits ``aclose``."""
+    """Owns the task that listens. Whoever made it awaits ``aclose``.
 
-    def __init__(self, gateway: uuid.UUID, find: Find) -> None:
+    more: what can be ordered besides what a session does itself, by kind.
+    """
+
+    def __init__(
+        self, gateway: uuid.UUID, find: Find, *, more: Mapping[str, Act] | None = None
+    ) -> None:
         self._channel = channel_of(gateway)
         self._find = find
+        self._acts = {**_ACTS, **(more or {})}
         self._loop = asyncio.get_running_loop()
         self._deaf = control.listen(gateway, self._from_thread)
         self._task: asyncio.Task[None] | None = None
@@ -50,7 +58,7 @@ class ControlDesk:
         """Carry an order out, at once. Never raises."""
         try:
             session = self._find(uuid.UUID(str(order.get("call"))))
-            act = _ACTS.get(str(order.get("kind")))
+            act = self._acts.get(str(order.get("kind")))
             if session is None or act is None:
                 return {"ok": False, "reason": "unknown"}
             return act(session, order)
@@ -124,7 +132,7 @@ def _transfer(session: Session, asked: Mapping[str, Any]) -> Answer:
     return {"ok": not reason, "reason": reason}
 
 
-_ACTS: Mapping[str, Callable[[Session, Mapping[str, Any]], Answer]] = {
+_ACTS: Mapping[str, Act] = {
     "say": _say,
     "message": _message,
     "end": _end,

@@ -6,6 +6,7 @@ import asyncio
 from collections import deque
 from collections.abc import Awaitable, Callable
 
+from apps.gateway.taps import Tap
 from apps.telephony import streams
 from apps.voice.ports import Clock
 
@@ -27,8 +28,11 @@ class StreamLine:
         self._wake = asyncio.Event()
         self._writing_since: float | None = None
         self.end_reason = ""
+        self.tap: Tap | None = None
 
     def play(self, audio: bytes) -> None:
+        if self.tap is not None:
+            self.tap.bot(audio)
         self._put(streams.media(self._sid, audio))
 
     def mark(self, name: str) -> None:
@@ -37,6 +41,8 @@ class StreamLine:
     def clear(self) -> None:
         # Whatever was queued behind the socket is part of what is to be dropped.
         self._outbox.clear()
+        if self.tap is not None:
+            self.tap.cleared()
         self._put(streams.clear(self._sid))
 
     def hang_up(self, reason: str) -> None:

@@ -37,6 +37,7 @@ from apps.gateway.toolbox import toolbox_of
 from apps.gateway.transferring import CallTransferrer
 from apps.gateway.unavailable import unavailable
 from apps.gateway.warmth import Prepared, Reception
+from apps.gateway.watching import WatchDesk
 from apps.providers import connections
 from apps.providers.silero import BatchedSilero
 from apps.telephony.streams import Started
@@ -73,7 +74,8 @@ class Gateway:
             loop.call_soon_threadsafe(loop.call_later, ANSWER_FIRST_S, self.reception.expect, call)
 
         self._deaf = ringing.listen(rings)
-        self._control = ControlDesk(self.id, self.sessions.get)
+        self._watching = WatchDesk(self.clock)
+        self._control = ControlDesk(self.id, self.sessions.get, more=self._watching.acts)
         self._watchers = [
             asyncio.create_task(self._supervise(), name="supervisor"),
             asyncio.create_task(lag_measure(), name="lag"),
@@ -158,6 +160,7 @@ class Gateway:
         for session in list(self.sessions.values()):
             await session.aclose("shutdown")
         self.sessions.clear()
+        await self._watching.aclose()
         await self.detector.aclose()
         await self.journal.aclose()
         # After the last word about its calls: nobody is to miss a process that has ended them.

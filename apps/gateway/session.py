@@ -7,7 +7,7 @@ import contextlib
 import logging
 import uuid
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -18,13 +18,14 @@ from apps.calls.journal import JournalWriter
 from apps.gateway.gaps import Gaps
 from apps.gateway.line import StreamLine
 from apps.gateway.recordings import StreamRecording
+from apps.gateway.taps import Outlet, Tap
 from apps.gateway.transferring import CallTransferrer
 from apps.gateway.warmth import Prepared
 from apps.telephony.streams import Dtmf, Mark, Media, Message, Started
 from apps.voice.conversation import Conversation
 from apps.voice.hearing import Failed
 from apps.voice.orders import Order
-from apps.voice.ports import ProviderError, Turn, Used
+from apps.voice.ports import ProviderError, TranscriptEvent, Turn, Used
 from apps.voice.turns import Heard, Phase
 
 logger = logging.getLogger(__name__)
@@ -41,7 +42,7 @@ CAP_MARGIN_S = 60.0
 class CallJournal:
     """Implements ``voice.ports.Journal`` for one stream of one call.
 
-    tariffs: what its slots are charged by. attempt: as in ``Entrance``.
+    tariffs: what its slots are charged by. attempt: as in ``Entrance``. outlet: who else is told.
     """
 
     writer: JournalWriter
@@ -50,8 +51,11 @@ class CallJournal:
     began: datetime
     tariffs: tuple[Tariff, ...] = ()
     attempt: int = 0
+    outlet: Outlet = field(default_factory=Outlet)
 
     def turn(self, turn: Turn) -> None:
+        if self.outlet.tap is not None:
+            self.outlet.tap.turn(turn)
         values = asdict(turn)
         values.pop("used")
         values |= {**turn_usage(turn.used), "cost_usd": turn_cost(self.tariffs, turn.used)}
@@ -62,6 +66,8 @@ class CallJournal:
         self.writer.record(TurnTaken(self.call_id, self.stream_sid, values))
 
     def event(self, kind: str, data: Mapping[str, Any]) -> None:
+        if self.outlet.tap is not None:
+            self.outlet.tap.happened("event", name=kind, data=dict(data))
         self.writer.record(Happened(self.call_id, datetime.now(UTC), kind, data))
 
     def began_now(self, entrance: Entrance, started: Started, gateway: uuid.UUID) -> None:
@@ -76,7 +82,8 @@ class CallJournal:
                 call_sid=started.call_sid,
                 stream_sid=self.stream_sid,
                 at=self.began,
-                account_sid=started.account_sid,
+                # Twilio is asked about what is Twilio's, whatever a page says that it is.
+                account_sid="" if entrance.browser else started.account_sid,
                 given={name: storable(text) for name, text in entrance.given.items()},
                 attempt=entrance.attempt,
                 gateway=gateway,
@@ -142,6 +149,20 @@ class Session:
         """Which of the call's streams by a token of ours; 0: by a Bin."""
         return self._journal.attempt
 
+    @property
+    def stream_sid(self) -> str:
+        return self._journal.stream_sid
+
+    @property
+    def tap(self) -> Tap | None:
+        """By which the call is watched; None if nobody does."""
+        return self._journal.outlet.tap
+
+    def tell(self, tap: Tap | None) -> None:
+        """Have the call watched, or by nobody any more."""
+        self._journal.outlet.tap = self.line.tap = tap
+        self.conversation.on_observed = tap.observed if tap is not None else _to_nobody
+
     def open(self, instead: Heard | None = None) -> None:
         """Start talking: nothing here waits for a provider or the database.
 
@@ -159,6 +180,8 @@ class Session:
     def hear(self, audio: bytes) -> None:
         """Take caller audio: mu-law 8 kHz, any length."""
         if audio:
+            if self._journal.outlet.tap is not None:
+                self._journal.outlet.tap.caller(audio)
             self.conversation.parts.hearing.frame(audio)
 
     def frame(self, text: str, audio: bytes) -> None:
@@ -229,6 +252,8 @@ class Session:
             self._recording.close(keep=not self.conversation.owes_consent)
         used = self.conversation.used()
         self._journal.finished(reason, failed=reason in FAILURES, used=used)
+        if self.tap is not None:
+            self.tap.ended(reason)
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
@@ -253,18 +278,26 @@ class Session:
         with contextlib.suppress(OSError, RuntimeError):
             await self.line.run()
 
+    def _recognised(self, event: TranscriptEvent) -> None:
+        if self.tap is not None:
+            self.tap.recognised(event)
+        self.conversation.parts.hearing.take(event)
+
     async def _connect(self) -> None:
-        hearing = self.conversation.parts.hearing
         ears = self._prepared.providers.ears
         try:
             await self._prepared.warmth.ready(ears)
-            await ears.open(hearing.take)
+            await ears.open(self._recognised)
         except ProviderError as error:
             self.conversation.caller_reports(Failed(error))
         except Exception:  # the edge of a task
             logger.exception("The recogniser did not open")
             broken = ProviderError("stt", "did not open", reason="unavailable")
             self.conversation.caller_reports(Failed(broken))
+
+
+def _to_nobody(_heard: Heard) -> None:
+    """Nobody watches."""
 
 
 _LEAVING = frozenset({Phase.HANDING_OVER, Phase.TRANSFERRING, Phase.CLOSING, Phase.ENDED})

@@ -67,6 +67,7 @@ class Conversation:
         self.idle_asked = False
         self.orders = Orders()
         self.owes_consent = False  # the caller has not heard yet what they have to be told
+        self.on_observed: Callable[[Heard], None] = _nothing  # whoever watches the call
 
     # --- what happens to it ---------------------------------------------------------------------
 
@@ -160,6 +161,7 @@ class Conversation:
         self.phase, actions = advance(before, heard)
         if self.phase is not before or actions:
             self.phase_since = self.clock.now()
+            self.on_observed(heard)
         for action in actions:
             _ACTIONS[action](self)
         self._set_echo_floor()
@@ -337,6 +339,10 @@ class Conversation:
         gate = self.parts.hearing.gate
         speaking = self.phase in (Phase.SPEAKING, Phase.PARTING)
         gate.floor_db = max(gate.quiet_db, ECHO_FLOOR_DB) if speaking else gate.quiet_db
+
+
+def _nothing(_heard: Heard) -> None:
+    """Nobody watches."""
 
 
 # In these the bot has nothing more to say of its own; a goodbye may still be stopped.

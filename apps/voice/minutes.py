@@ -50,6 +50,11 @@ class Minutes:
         self._stages = watch.stages_ms() if watch is self.watch else {}
         self.watch = None
 
+    @property
+    def stages_ms(self) -> Mapping[str, float]:
+        """The parts of the gap before what the bot is saying; empty if it answers nothing."""
+        return self._stages
+
     def bot_said(self, talk: Talk, now: float, *, interrupted: bool) -> None:
         started = now if talk.started_at is None else talk.started_at
         reading = self._meter.reading

@@ -260,6 +260,11 @@ class Playout:
         talk.played_at = self._clock.now()
         self._tell_played()
 
+    @property
+    def plays_until(self) -> float:
+        """When what was sent will have been played."""
+        return self._plays_until
+
     def _measure_way(self, mark_ms: float) -> None:
         """A far end that ran dry plays what follows later: the quickest mark counts."""
         talk = self.talk

@@ -137,7 +137,7 @@ class ToolUse:
         self._clock = clock
         self._note = note
         self._ids: set[str] = set()
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], str] = {}
         self._owed: list[tuple[Round, Run]] = []
         self._waiting = 0
         self._waited_at = -float("inf")
@@ -152,8 +152,8 @@ class ToolUse:
             own = replace(call, id=self._own_id(call.id))
             run = Run(own, self._toolbox.terms(own.name))
             run.task = asyncio.create_task(self._run(run, found), name="tool")
-            self._tasks.add(run.task)
-            run.task.add_done_callback(self._tasks.discard)
+            self._tasks[run.task] = self._known(own.name)
+            run.task.add_done_callback(self._done)
             found.runs.append(run)
         return found
 
@@ -177,6 +177,11 @@ class ToolUse:
             if run.result is None and not run.terms.acts:
                 found.give_up(run)
         self._owed = []
+
+    @property
+    def at_work(self) -> tuple[str, ...]:
+        """The names of the tools that run."""
+        return tuple(self._tasks.values())
 
     @property
     def owing(self) -> bool:
@@ -233,18 +238,23 @@ class ToolUse:
             self._tell(run.call.name, run.result, self._clock.now() - began, late=late)
 
     def _tell(self, name: str, result: ToolResult, took_s: float, *, late: bool) -> None:
-        # A name that a model made up may be anything it was told.
-        known = any(tool.name == name for tool in self._toolbox.tools())
         self._note(
             "tool.ran",
             {
-                "tool": name if known else "",
+                "tool": self._known(name),
                 "ms": round(took_s * 1_000),
                 "outcome": result.outcome,
                 **({"status": result.status} if result.status else {}),
                 **({"late": True} if late else {}),
             },
         )
+
+    def _known(self, name: str) -> str:
+        # A name that a model made up may be anything it was told.
+        return name if any(tool.name == name for tool in self._toolbox.tools()) else ""
+
+    def _done(self, task: asyncio.Task[None]) -> None:
+        self._tasks.pop(task, None)
 
     def _own_id(self, given: str) -> str:
         """Return an id that no other call of the conversation has: some models count anew each

@@ -24,6 +24,7 @@ _STARTED = {
     "id": "95f66db6-69a5-5c78-8015-17d59963a897",
     "call_sid": "CAe41ac869fc184b71a9db3cd8171fdd77",
     "direction": "inbound",
+    "medium": "phone",
     "from": "+4930123456",
     "to": "+4930654321",
     "status": "in-progress",

@@ -7,6 +7,9 @@ import json
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
+from allauth.mfa.recovery_codes.internal.auth import RecoveryCodes
+from allauth.mfa.totp.internal.auth import TOTP
 from cryptography.fernet import Fernet
 from django.core.management import CommandError, call_command
 from django.db import connection
@@ -20,6 +23,7 @@ from apps.bots.models import TwilioConfig, TwilioConfigVersion
 from apps.bots.services import config_create
 from apps.core.reencryption import tables_reencrypt
 from tests.conftest import BODY
+from tests.support.login import code, person, second_factor
 
 OLD, NEW = Fernet.generate_key().decode(), Fernet.generate_key().decode()
 COLUMNS = {
@@ -135,3 +139,18 @@ def test_its_report_names_what_fits_no_key(stored: Account, settings: Settings) 
         call_command("rotate_encryption_key", "--json", stdout=out, stderr=io.StringIO())
     named = json.loads(out.getvalue())["unreadable"]
     assert {row["table"] for row in named} == set(COLUMNS)
+
+
+def test_what_second_factors_are_made_from_comes_under_the_new_key(
+    settings: Settings, db: None
+) -> None:
+    settings.ENCRYPTION_KEYS = [OLD]
+    ada = person()
+    secret, codes = second_factor(ada)
+    settings.ENCRYPTION_KEYS = [NEW, OLD]
+    assert _run()["changed"] == 2
+    settings.ENCRYPTION_KEYS = [NEW]
+    found = Authenticator.objects.filter(user=ada)
+    assert TOTP(found.get(type="totp")).validate_code(code(secret))
+    assert RecoveryCodes(found.get(type="recovery_codes")).validate_code(codes[0])
+    assert _run()["changed"] == 0

@@ -50,7 +50,7 @@ def cut(whole: Path, target: Path) -> None:
 
     logging.getLogger("fontTools").setLevel(logging.ERROR)
     options = subset.Options(
-        flavor="woff2", layout_closure=False, layout_features=["liga", "rlig"], notdef_outline=True
+        flavor="woff2", layout_closure=False, layout_features=["liga", "rlig"], glyph_names=True
     )
     font = subset.load_font(str(whole), options)
     cutter = subset.Subsetter(options)

@@ -1,0 +1,68 @@
+"""A person's second factor: whether there is one, and taking it away from who has lost theirs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
+from django.db import transaction
+
+from apps.accounts.audit import Actor, Target, audit_record
+from apps.accounts.models import Account, User
+
+
+def second_factor_is_on(user: User) -> bool:
+    """Tell whether a login of theirs takes more than the password. One query."""
+    # Recovery codes alone are none: they go with the factor that they stand in for.
+    kinds = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
+    return Authenticator.objects.filter(user=user, type__in=kinds).exists()
+
+
+def second_factor_reset(*, user: User, actor: Actor) -> bool:
+    """Take away a person's second factor and recovery codes, and end their sessions.
+
+    Returns whether there was anything to take away.
+    """
+    with transaction.atomic():
+        taken, _ = Authenticator.objects.filter(user=user).delete()
+        if not taken:
+            return False
+        sessions_end(user=user)
+        person_record(user=user, actor=actor, action="user.second_factor_reset")
+    return True
+
+
+def sessions_end(*, user: User, but: str = "") -> int:
+    """End a person's sessions, except the one of this key. Returns how many ended."""
+    ended = list(UserSession.objects.filter(user=user).exclude(session_key=but))
+    for session in ended:
+        session.end()
+    return len(ended)
+
+
+def session_end(*, user: User, session_id: int) -> bool:
+    """End one of a person's sessions. Returns whether there was such a one."""
+    found = UserSession.objects.filter(user=user, pk=session_id).first()
+    if found is None:
+        return False
+    found.end()
+    return True
+
+
+def person_record(
+    *, user: User, actor: Actor, action: str, after: Mapping[str, Any] | None = None
+) -> None:
+    """Write what was done to a person into the log of every account that they are in.
+
+    Entries belong to accounts and people to none: of somebody who is in no account, none is kept.
+    """
+    for account in Account.objects.filter(memberships__user=user).only("id"):
+        audit_record(
+            account=account,
+            actor=actor,
+            action=action,
+            target=Target("user", str(user.pk)),
+            after={"user": user.get_username(), **(after or {})},
+        )

@@ -1,0 +1,99 @@
+"""What stands between a login and the dashboard: staff alone, with a second factor if need be."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import Any
+
+from allauth.usersessions.models import UserSession
+from django.conf import settings
+from django.contrib.auth.models import AnonymousUser
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from apps.accounts.models import User
+from apps.accounts.second_factor import second_factor_is_on
+from apps.core.middleware import GetResponse
+
+PREFIX = "/admin/"
+SET_UP = "mfa_activate_totp"
+# What is open to who has no second factor yet: getting in and out, and setting one up.
+OPEN = frozenset(
+    (
+        "account_login",
+        "account_logout",
+        "account_reauthenticate",
+        "mfa_authenticate",
+        "mfa_reauthenticate",
+        SET_UP,
+        "admin:jsi18n",
+    )
+)
+# When a session was last used is written down this often: a write per request would be too many.
+SEEN_STEP_S = 600
+_SEEN = "seen_at"
+
+
+def may_enter(user: User | AnonymousUser) -> bool:
+    """Tell whether somebody may see the dashboard at all; for its WebSockets too. Asks the
+    database where a second factor is required."""
+    if not isinstance(user, User) or not (user.is_active and user.is_staff):
+        return False
+    return not settings.REQUIRE_TWO_FACTOR or second_factor_is_on(user)
+
+
+class GateMiddleware:
+    """Sends who may not enter to where they can change that. Counts for ``/admin/`` alone."""
+
+    def __init__(self, get_response: GetResponse) -> None:
+        self._get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        if request.path_info.startswith(PREFIX) and isinstance(request.user, User):
+            _seen(request)
+        return self._get_response(request)
+
+    def process_view(
+        self, request: HttpRequest, view: Callable[..., Any], args: Any, kwargs: Any
+    ) -> HttpResponseBase | None:
+        if not request.path_info.startswith(PREFIX):
+            return None
+        user = request.user
+        match = request.resolver_match
+        if not isinstance(user, User) or (match and match.view_name in OPEN):
+            # Who is not logged in at all is sent to do so by the page itself.
+            return None
+        if may_enter(user):
+            return None
+        return _refusal(request) if user.is_staff else _no_staff(request)
+
+
+def _refusal(request: HttpRequest) -> HttpResponseBase:
+    url = reverse(SET_UP)
+    if "HX-Request" in request.headers:
+        # A redirect would be followed unseen, and its page put in the place of a fragment.
+        return HttpResponse(status=403, headers={"HX-Redirect": url})
+    return redirect(url)
+
+
+def _no_staff(request: HttpRequest) -> HttpResponse:
+    return render(request, "account/no_staff.html", status=403)
+
+
+def _seen(request: HttpRequest) -> None:
+    """Write down that a session is used; its 14 days begin anew by that.
+
+    Sessions say so from their login on; what logs in otherwise, as tests do, is left alone.
+    """
+    seen = request.session.get(_SEEN)
+    if seen is not None and time.time() - seen > SEEN_STEP_S:
+        request.session[_SEEN] = time.time()
+        UserSession.objects.create_from_request(request)
+
+
+def seen_begin(request: HttpRequest) -> None:
+    """Begin to write down when a session is used: at its login."""
+    request.session[_SEEN] = time.time()
