@@ -5,13 +5,20 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from django.contrib import admin
+from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest
 from unfold.admin import ModelAdmin, TabularInline
 
 from apps.bots.models import TwilioConfig, TwilioConfigVersion
 from apps.bots.twiml import config_twiml
-from apps.dashboard import accounts, calls  # noqa: F401 - they register their own
+from apps.dashboard import (  # noqa: F401 - they register their own
+    account,
+    calls,
+    connections,
+    numbers,
+    webhooks,
+)
 from apps.dashboard.scoping import AccountScoped, SeenWithItsParent
 
 if TYPE_CHECKING:
@@ -24,6 +31,8 @@ else:
 admin.site.site_header = admin.site.site_title = "botsconfig"
 admin.site.index_title = "Bots and calls"
 admin.site.site_url = None
+# Roles say who may what; Django's groups and permissions mean nothing here.
+admin.site.unregister(Group)
 
 
 class VersionInline(SeenWithItsParent, VersionInlineBase):
