@@ -8,6 +8,7 @@ from django.contrib import admin
 from django.contrib.auth.models import Group
 from django.db.models import QuerySet
 from django.http import HttpRequest
+from django.urls import URLPattern
 from unfold.admin import ModelAdmin, TabularInline
 
 from apps.bots.models import TwilioConfig, TwilioConfigVersion
@@ -20,6 +21,7 @@ from apps.dashboard import (  # noqa: F401 - they register their own
     webhooks,
 )
 from apps.dashboard.scoping import AccountScoped, SeenWithItsParent
+from apps.dashboard.talk.views import talk_urls
 
 if TYPE_CHECKING:
     ConfigAdminBase = admin.ModelAdmin[TwilioConfig]
@@ -67,6 +69,9 @@ class TwilioConfigAdmin(AccountScoped, ConfigAdminBase):
         "deleted_at",
     )
     inlines = (VersionInline,)
+
+    def get_urls(self) -> list[URLPattern]:
+        return [*talk_urls(), *super().get_urls()]
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TwilioConfig]:
         configs = super().get_queryset(request)
