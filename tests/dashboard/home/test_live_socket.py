@@ -13,8 +13,10 @@ from django.utils import timezone
 from apps.accounts.models import Account, Membership, User
 from apps.bots.models import TwilioConfig
 from apps.calls.models import Call
+from apps.calls.statistics.selectors import live_calls
 from apps.core.threads import shared_close
 from apps.dashboard.consumers import live
+from apps.dashboard.consumers.watch import NOT_ALLOWED
 from tests.calls.test_calls_api import make_call
 from tests.dashboard.people import person
 from tests.dashboard.sockets import PageSocket, session_of
@@ -71,11 +73,10 @@ async def test_what_has_not_changed_is_not_sent_again(
     account: Account, config: TwilioConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[int] = []
-    real = live.live_calls
 
     def counted(*given: Any, **more: Any) -> Any:
         looks.append(1)
-        return real(*given, **more)
+        return live_calls(*given, **more)
 
     monkeypatch.setattr(live, "live_calls", counted)
     page = PageSocket(CARD, await viewer(account))
@@ -137,7 +138,7 @@ async def test_who_logs_out_sees_no_more(account: Account) -> None:
     assert await page.connect()
     assert "Nobody" in await page.text()
     await in_database_thread(session.delete)()
-    assert await page.text() == str(live.NOT_ALLOWED)
+    assert await page.text() == str(NOT_ALLOWED)
     await page.leave()
 
 
@@ -146,7 +147,7 @@ async def test_who_is_no_member_any_more_sees_no_more(account: Account) -> None:
     assert await page.connect()
     assert "Nobody" in await page.text()
     await in_database_thread(Membership.objects.all().delete)()
-    assert await page.text() == str(live.NOT_ALLOWED)
+    assert await page.text() == str(NOT_ALLOWED)
     await page.leave()
 
 
