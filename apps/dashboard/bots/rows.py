@@ -76,6 +76,11 @@ class Row:
         kept = [column.path for column in self.sort.columns if column.widget != "choice"]
         return not self.was and not any(self.texts.get(name, "").strip() for name in kept)
 
+    @property
+    def header_base(self) -> str:
+        """What the names of its headers' controls begin with."""
+        return self.control("header")
+
     def control(self, column: str) -> str:
         return f"{self.sort.prefix}-{self.number}-{column}"
 
