@@ -82,6 +82,11 @@ def call_press(
     return call
 
 
+def call_listened(call: Call, *, actor: Actor) -> None:
+    """Write down that somebody listens to a call. call: with its account."""
+    _audit(call, "call.listened", actor)
+
+
 def seconds_of(digits: str) -> float:
     """Return how long keys take to be played."""
     return sum(PAUSES_S.get(key, KEY_S) for key in digits)

@@ -13,19 +13,23 @@ from channels.auth import AuthMiddlewareStack
 from channels.db import database_sync_to_async
 from channels.routing import URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
+from django.urls import re_path
 
+from apps.dashboard.consumers.watch import WatchConsumer
 from apps.dashboard.gate import may_enter
 
 PREFIX = "admin/ws/"
 
-# Patterns come from the consumers of pages: re_path(r"^admin/ws/…$", Consumer.as_asgi()).
-routes: list[Any] = []
+UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
+
+# What comes behind PREFIX.
+routes: list[Any] = [
+    re_path(rf"^calls/(?P<pk>{UUID})/watch$", WatchConsumer.as_asgi()),
+]
 
 
 def application(unknown: Any) -> Any:
     """Return the ASGI application of every path below PREFIX. unknown: for those that none has."""
-    from django.urls import re_path
-
     return AllowedHostsOriginValidator(
         AuthMiddlewareStack(gated(URLRouter([*routes, re_path(r"", unknown)])))
     )

@@ -17,7 +17,7 @@ from django.core.management import CommandError, call_command
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
-from apps.accounts.models import Account
+from apps.accounts.models import Account, TwilioConnection
 from apps.bots.models import TwilioConfig
 from apps.calls.models import Call, Turn, call_id
 from apps.simulator.audio import stereo_write
@@ -144,6 +144,15 @@ def test_it_signs_with_the_token_it_is_given(gateway: Gateway, config: TwilioCon
     simulate(config.pk, url=gateway.url, hangup_after=0.2, auth_token="12345")
     public = "wss://voice.example.com/media/twilio"
     assert stream_signature_is_valid(auth_token="12345", url=public, signature=gateway.signature)
+
+
+def test_it_signs_as_a_stored_connection_would(
+    gateway: Gateway, config: TwilioConfig, connection: TwilioConnection
+) -> None:
+    simulate(config.pk, url=gateway.url, hangup_after=0.2)
+    public = "wss://voice.example.com/media/twilio"
+    token = connection.auth_token
+    assert stream_signature_is_valid(auth_token=token, url=public, signature=gateway.signature)
 
 
 @pytest.mark.parametrize("gateway", [refuse], indirect=True)

@@ -8,6 +8,8 @@ from dataclasses import dataclass, field
 
 from django.core.management.base import CommandError
 
+from apps.accounts.models import Account
+from apps.accounts.signing import secrets_of
 from apps.bots.selectors import twilio_config_by_id
 from apps.bots.twiml import config_twiml
 from apps.calls.models import Call, Turn, call_id
@@ -38,7 +40,15 @@ def bot_find(config_id: str) -> CalledBot:
             f"There is no bot {config_id}. `GET /twilio-config` lists them; the ID stands in `id`.",
             returncode=USAGE,
         )
-    return CalledBot(config.account_id, config_twiml(config), config.account.twilio_auth_token)
+    return CalledBot(config.account_id, config_twiml(config), _token(config.account))
+
+
+def _token(account: Account) -> str:
+    """Return a token that the account's streams may be signed with, as Twilio would sign them."""
+    for secrets in secrets_of(account):
+        if secrets.auth_token:
+            return secrets.auth_token
+    return ""
 
 
 def local_voice() -> TextToSpeech:

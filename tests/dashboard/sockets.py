@@ -1,0 +1,79 @@
+"""A page's end of a WebSocket of the dashboard, over the real application."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import orjson
+from asgiref.testing import ApplicationCommunicator
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+
+from apps.accounts.models import User
+from botsconfig.asgi import application
+
+# asgiref publishes no types for it.
+_UNTYPED: Any = ApplicationCommunicator
+ORIGIN = "http://127.0.0.1:8000"
+
+
+def session_of(user: User) -> SessionStore:
+    """Return the session that the login page would make."""
+    session = SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[-1]
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.save()
+    return session
+
+
+class PageSocket:
+    """A socket that a page opens. session: that of who is logged in; None: nobody is."""
+
+    def __init__(
+        self, path: str, session: SessionStore | None, *, query: str = "", origin: str = ORIGIN
+    ) -> None:
+        cookie = f"{settings.SESSION_COOKIE_NAME}={session.session_key}" if session else ""
+        headers = [(b"host", b"127.0.0.1:8000"), (b"cookie", cookie.encode())]
+        if origin:
+            headers.append((b"origin", origin.encode()))
+        self._socket = _UNTYPED(
+            application,
+            {
+                "type": "websocket",
+                "path": path,
+                "query_string": query.encode(),
+                "headers": headers,
+                "subprotocols": [],
+            },
+        )
+        self.heard = bytearray()
+
+    async def connect(self) -> bool:
+        """Return whether it was let in."""
+        await self._socket.send_input({"type": "websocket.connect"})
+        event = await self._socket.receive_output(5)
+        return bool(event["type"] == "websocket.accept")
+
+    async def event(self) -> dict[str, Any]:
+        """Return the next event; voices are kept in ``heard``."""
+        while True:
+            event = await self._socket.receive_output(8)
+            if event["type"] == "websocket.close":
+                return {"kind": "close", "code": event.get("code", 1000)}
+            if event.get("bytes"):
+                self.heard += event["bytes"]
+            else:
+                found: dict[str, Any] = orjson.loads(event["text"])
+                return found
+
+    async def until(self, kind: str) -> dict[str, Any]:
+        """Read until an event of that kind."""
+        while (event := await self.event())["kind"] != kind:
+            assert event["kind"] != "close", event
+        return event
+
+    async def leave(self) -> None:
+        await self._socket.send_input({"type": "websocket.disconnect", "code": 1001})
+        await self._socket.wait(5)
