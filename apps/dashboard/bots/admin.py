@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from django.contrib import admin
 from django.contrib.admin.views.main import ChangeList
@@ -19,6 +19,7 @@ from apps.dashboard.bots import connecting, editor, removal, trying, versions
 from apps.dashboard.bots.listing import bots_listed, failed, health_of, known_of
 from apps.dashboard.bots.lookup import READ, WRITE, bot_get
 from apps.dashboard.scoping import AccountScoped
+from apps.dashboard.templatetags.dashboard import when
 
 if TYPE_CHECKING:
     BotAdminBase = admin.ModelAdmin[TwilioConfig]
@@ -68,7 +69,7 @@ class TwilioConfigAdmin(AccountScoped, BotAdminBase):
     adding = changing = deleting = WRITE
     list_display = ("bot", "account", "health", "last_call", "in_a_day", "made_of") + (
         "version",
-        "updated_at",
+        "changed",
     )
     list_display_links = ("bot",)
     list_select_related = ("account", "current")
@@ -80,6 +81,9 @@ class TwilioConfigAdmin(AccountScoped, BotAdminBase):
     show_full_result_count = False
     list_before_template = "dashboard/bots/list_before.html"
     actions = ()
+
+    class Media:
+        css: ClassVar = {"all": ("dashboard/css/bots.css",)}
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[TwilioConfig]:
         return bots_listed(super().get_queryset(request)).defer(*_HEAVY)
@@ -132,6 +136,10 @@ class TwilioConfigAdmin(AccountScoped, BotAdminBase):
             return "draft"
         number = bot.current.number
         return f"{number}, draft {bot.latest_number}" if bot.latest_number > number else str(number)
+
+    @admin.display(description="Changed", ordering="updated_at")
+    def changed(self, bot: TwilioConfig) -> SafeString | str:
+        return when(bot.updated_at)
 
     # --- its pages ---
 

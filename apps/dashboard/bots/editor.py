@@ -111,7 +111,7 @@ def editing_of(config: TwilioConfig, request: HttpRequest | None = None) -> Edit
     """Return a bot as it is stored, or, with a request, as it was entered."""
     data = None if request is None else request.POST.dict()
     version = version_get(config, None if data is None else data.get("version"))
-    form = BotForm(stored_of(version), catalogue_for(config.account), data)
+    form = BotForm(stored_of(version), catalogue_for(config.account, version), data)
     return Editing(config.account, form, config, version)
 
 
@@ -125,7 +125,7 @@ def editing_asked(request: HttpRequest) -> Editing:
     if data.get("bot"):
         config = bot_get(request, data["bot"], WRITE)
         version = version_get(config, data.get("version"))
-        form = BotForm(stored_of(version), catalogue_for(config.account), data)
+        form = BotForm(stored_of(version), catalogue_for(config.account, version), data)
         return Editing(config.account, form, config, version)
     account = next(
         (one for one in accounts_of_writer(request) if str(one.pk) == data.get("account")), None

@@ -58,10 +58,13 @@ def version_get(config: TwilioConfig, number: str | int | None) -> TwilioConfigV
         raise Http404 from None
 
 
-def catalogue_for(account: Account) -> list[dict[str, Any]]:
-    """The providers, and which of them the account has a key for."""
+def catalogue_for(
+    account: Account, version: TwilioConfigVersion | None = None
+) -> list[dict[str, Any]]:
+    """The providers, and which of them have a key: the account's, or the version's own."""
     keys = set(credentials_of(account).values_list("provider", flat=True))
-    return catalogue_present(keys_of=keys)
+    own = version.secrets.get("api_keys", {}) if version else {}
+    return catalogue_present(keys_of=keys | own.keys())
 
 
 def crumbs(config: TwilioConfig | None = None) -> tuple[Crumb, ...]:

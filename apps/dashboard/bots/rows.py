@@ -195,7 +195,7 @@ VARIABLES = Sort(
     (
         _NAME,
         Field("type", "Type", widget="choice", choices=chosen(TYPES)),
-        Field("default", "Default", "Counts where a call brings no value."),
+        Field("default", "Default"),
         Field("description", "What it is"),
     ),
 )
@@ -204,15 +204,15 @@ TRANSFERS = Sort(
     "config.transfers",
     (
         _NAME,
-        Field("to", "Number or SIP address", "Such as +4930123456."),
-        Field("description", "When to choose it", "For the model."),
+        Field("to", "Number or SIP address", placeholder="+4930123456"),
+        Field("description", "When to choose it"),
         Field(
             "mode",
             "How",
             widget="choice",
             choices=(
                 ("cold", "Put through at once"),
-                ("warm", "They first hear what the call is about"),
+                ("warm", "They hear first what it is about"),
             ),
         ),
     ),

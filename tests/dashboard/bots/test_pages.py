@@ -94,6 +94,7 @@ def test_who_is_in_two_accounts_writes_where_they_may(
     client = as_(stranger, "owner")
     membership_put(account=full.account, user=User.objects.get(), role="viewer", actor=Actor())
     assert client.get(at(full)).status_code == 200
+    assert 'id="new-account"' not in client.get(ADD).content.decode()  # theirs alone
     assert client.post(at(full), sent(full, name="New")).status_code == 403
     assert client.post(at(full, "delete")).status_code == 403
     answer = client.post(ADD, {"account": str(full.account_id), "config.llm.prompt": "x"})
@@ -187,6 +188,17 @@ def test_a_new_bot_is_made_and_leads_to_its_twiml(as_: Login, account: Account) 
     assert config.stream_token in page
 
 
+def test_who_writes_in_two_accounts_says_whose_bot_it_is(
+    as_: Login, account: Account, stranger: Account
+) -> None:
+    client = as_(account, "operator")
+    membership_put(account=stranger, user=User.objects.get(), role="operator", actor=Actor())
+    assert 'id="new-account"' in client.get(ADD).content.decode()
+    form = {"account": str(stranger.pk), "name": "Theirs", "config.llm.prompt": "Help."}
+    client.post(ADD, form)
+    assert TwilioConfig.objects.get(name="Theirs").account == stranger
+
+
 def test_another_provider_brings_its_own_fields(as_: Login, full: TwilioConfig) -> None:
     client = as_(full.account, "operator")
     query = {"bot": str(full.pk), "version": "1", "config.tts.provider": "elevenlabs"}
@@ -249,7 +261,8 @@ def test_a_version_shows_its_diff_by_words(as_: Login, full: TwilioConfig) -> No
     assert "<ins>back</ins>" in page
     assert "<del>900</del>" in page
     assert "<ins>901</ins>" in page
-    assert client.get(at(full, "versions/2") + "?to=1").status_code == 200
+    assert "Compared with version" in page
+    assert "Nothing differs" in client.get(at(full, "versions/2") + "?to=2").content.decode()
     assert client.get(at(full, "versions/3")).status_code == 404
 
 

@@ -42,7 +42,6 @@ function addRow(list, blank, replacements) {
   const row = holder.content.querySelector("li");
   list.append(row);
   globalThis.htmx?.process(row);
-  for (const picker of row.querySelectorAll("[data-picks]")) picker.hidden = false;
   row.querySelector("input:not([type=hidden])").focus();
   return row;
 }
@@ -84,7 +83,7 @@ form.addEventListener("click", (event) => {
 // --- pickers: the text beside them is what counts ---
 
 function showPickers() {
-  for (const picker of form.querySelectorAll("[data-picks]")) picker.hidden = false;
+  for (const picker of form.querySelectorAll(".bc-known")) picker.hidden = false;
 }
 
 form.addEventListener("change", (event) => {
