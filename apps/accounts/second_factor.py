@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from typing import Any
 
 from allauth.mfa.models import Authenticator
-from allauth.usersessions.models import UserSession
 from django.db import transaction
 
 from apps.accounts.audit import Actor, Target, audit_record
 from apps.accounts.models import Account, User
+from apps.accounts.sessions import sessions_end
 
 
 def second_factor_is_on(user: User) -> bool:
@@ -31,23 +31,6 @@ def second_factor_reset(*, user: User, actor: Actor) -> bool:
             return False
         sessions_end(user=user)
         person_record(user=user, actor=actor, action="user.second_factor_reset")
-    return True
-
-
-def sessions_end(*, user: User, but: str = "") -> int:
-    """End a person's sessions, except the one of this key. Returns how many ended."""
-    ended = list(UserSession.objects.filter(user=user).exclude(session_key=but))
-    for session in ended:
-        session.end()
-    return len(ended)
-
-
-def session_end(*, user: User, session_id: int) -> bool:
-    """End one of a person's sessions. Returns whether there was such a one."""
-    found = UserSession.objects.filter(user=user, pk=session_id).first()
-    if found is None:
-        return False
-    found.end()
     return True
 
 

@@ -48,12 +48,12 @@ class NumberChanging(Exception):
 
 
 class NumberOverridden(Exception):
-    """An application or a trunk of the number's would make Twilio ignore our URLs."""
+    """An application or a trunk of the number's would make Twilio ignore our URLs. told: which."""
 
     def __init__(self, names: list[str], actual: Settings) -> None:
-        told = " and ".join(f"{name} ({actual[name]})" for name in names)
+        self.told = " and ".join(f"{name} ({actual[name]})" for name in names)
         super().__init__(
-            f"The number has {told}, which makes Twilio ignore its voice URLs."
+            f"The number has {self.told}, which makes Twilio ignore its voice URLs."
             " Send replace_application: true to take that away."
         )
 

@@ -12,7 +12,8 @@ from django.http import HttpRequest
 
 from apps.accounts.audit import Actor
 from apps.accounts.models import User
-from apps.accounts.second_factor import person_record, sessions_end
+from apps.accounts.second_factor import person_record
+from apps.accounts.sessions import sessions_end
 from apps.dashboard.gate import seen_begin
 
 

@@ -26,7 +26,7 @@ _MENU: Final = (
     (
         "Connections",
         (
-            ("Twilio", "hub", "admin:accounts_twilioconnection_changelist", ADMIN),
+            ("Twilio", "hub", "admin:accounts_twilioconnection_changelist", "phones:read"),
             ("Vendor keys", "vpn_key", "admin:accounts_credential_changelist", ADMIN),
             ("Webhooks", "webhook", "admin:webhooks_endpoint_changelist", "webhooks:read"),
             ("API keys", "key", "admin:accounts_apikey_changelist", ADMIN),
@@ -35,7 +35,7 @@ _MENU: Final = (
     (
         "Account",
         (
-            ("Settings", "tune", "admin:accounts_account_changelist", "configs:read"),
+            ("Settings", "tune", "admin:accounts_account_changelist", ADMIN),
             ("Audit log", "history", "admin:accounts_auditentry_changelist", ADMIN),
             ("People", "group", "admin:accounts_user_changelist", SUPERUSERS),
         ),

@@ -36,7 +36,7 @@ class SecondFactorShown(UserPage):
     @admin.display(description="authenticator app")
     def second_factor(self, user: User) -> str:
         if not second_factor_is_on(user):
-            return "None"
+            return "Not set up"
         url = reverse("second_factor_reset", args=[user.pk])
         return format_html('Set up. <a class="bc-link" href="{}">Lost phone? Reset it …</a>', url)
 

@@ -18,7 +18,7 @@ from django.shortcuts import get_object_or_404, redirect
 from django.views.decorators.http import require_POST
 from django.views.generic.base import ContextMixin
 
-from apps.accounts.second_factor import session_end
+from apps.accounts.sessions import session_end
 from apps.dashboard.browsers import browser_named
 from apps.dashboard.gate import may_enter
 from apps.dashboard.scoping import person_of

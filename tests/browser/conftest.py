@@ -112,11 +112,27 @@ def site(transactional_db: None, settings: Any) -> Iterator[str]:
     gc.collect()  # here, where such warnings are let pass
 
 
+# Notes how far what is shown moved by itself, and what the policy refused.
+WATCH = """
+window.bcShift = 0;
+window.bcRefused = [];
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) window.bcShift += entry.value;
+}).observe({ type: "layout-shift", buffered: true });
+document.addEventListener("securitypolicyviolation", (event) => {
+  window.bcRefused.push(`${event.violatedDirective}: ${event.blockedURI} ${event.sample}`);
+});
+"""
+# Below 0.1 is "good" (web.dev, Cumulative Layout Shift); below this nobody sees it.
+MOST_SHIFT = 0.02
+
+
 class Visitor:
     """A page that remembers what went wrong on it, and whom it asked."""
 
     def __init__(self, context: BrowserContext, origin: str) -> None:
         self.context = context
+        context.add_init_script(WATCH)
         self.page: Page = context.new_page()
         self.origin = origin
         self.errors: list[str] = []
@@ -136,6 +152,8 @@ class Visitor:
         left = [text for text in self.errors if not forgive or not re.search(forgive, text)]
         assert left == []
         assert self.strangers == []
+        assert self.page.evaluate("window.bcRefused") == []
+        assert self.page.evaluate("window.bcShift") < MOST_SHIFT
         self.accessible()
         self.fits()
 

@@ -9,8 +9,9 @@ import pytest
 from django.core.cache import cache
 from playwright.sync_api import Page, expect
 
-from tests.browser.conftest import Visitor, VisitorFor
-from tests.support.login import PASSWORD, code, person
+from apps.accounts.models import User
+from tests.browser.conftest import DESKTOP, Visitor, VisitorFor
+from tests.support.login import PASSWORD, code, person, second_factor
 
 # The browser says so itself of an answer 429.
 FORGIVEN = "429"
@@ -78,3 +79,89 @@ def test_from_a_password_to_an_app_and_in_again(visitor_for: VisitorFor) -> None
     enter_code(page, recovery)
     page.wait_for_url("**/admin/")
     visitor.clean()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_who_fails_too_often_is_told_how_long_to_wait(visitor_for: VisitorFor, scheme: str) -> None:
+    person()
+    visitor = visitor_for(color_scheme=scheme)
+    visitor.open("/admin/login/")
+    visitor.clean()
+    for _ in range(5):
+        page = log_in(visitor, "wrong")
+    expect(page.get_by_text("again in 15 minutes")).to_be_visible()
+    visitor.clean(forgive=FORGIVEN)
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_page_of_security_is_in_order(visitor_for: VisitorFor, scheme: str) -> None:
+    person(is_superuser=True)
+    bob = person("bob")
+    second_factor(bob)
+    visitor = visitor_for(color_scheme=scheme)
+    log_in(visitor).wait_for_url("**/admin/")
+    second_factor(User.objects.get(username="ada"))
+    paths = ["", "recovery-codes/", "recovery-codes/new/", "app/remove/", "sessions/"]
+    paths = [f"security/{path}" for path in paths]
+    paths += ["password_change/", "confirm/", "confirm/code/"]
+    for path in (*paths, f"accounts/user/{bob.pk}/second-factor/"):
+        visitor.open(f"/admin/{path}")
+        visitor.clean()
+
+
+def test_a_session_elsewhere_is_ended(visitor_for: VisitorFor) -> None:
+    person()
+    here, there = visitor_for(), visitor_for()
+    for visitor in (here, there):
+        log_in(visitor).wait_for_url("**/admin/")
+    here.open("/admin/security/sessions/")
+    here.page.get_by_role("button", name="End Chrome").click()
+    expect(here.page.get_by_text("The session is ended.")).to_be_visible()
+    here.clean()
+    there.open("/admin/")
+    expect(there.page.get_by_role("heading", name="Log in")).to_be_visible()
+
+
+def test_a_menu_leads_to_security_and_out(visitor_for: VisitorFor) -> None:
+    person()
+    visitor = visitor_for()
+    page = log_in(visitor)
+    page.wait_for_url("**/admin/")
+    if page.viewport_size and page.viewport_size["width"] < 1000:
+        page.get_by_role("button", name="Show the menu").click()
+    page.get_by_role("button", name="ada").click()
+    page.get_by_role("link", name="Security").click()
+    page.wait_for_url("**/admin/security/")
+    visitor.clean()
+    visitor.open("/admin/logout/")
+    page.get_by_role("button", name="Log out").click()
+    expect(page.get_by_text("You are logged out.")).to_be_visible()
+    visitor.clean()
+
+
+@pytest.mark.parametrize("size", [DESKTOP], ids=["desktop"])
+def test_a_required_second_factor_comes_first(visitor_for: VisitorFor, settings: Any) -> None:
+    settings.REQUIRE_TWO_FACTOR = True
+    person(is_superuser=True)
+    visitor = visitor_for()
+    page = log_in(visitor)
+    page.wait_for_url("**/admin/security/app/")
+    visitor.clean()
+    page.get_by_text("Or type in this key").click()
+    page.get_by_label("Code", exact=True).fill(code(page.locator("#totp-key").inner_text()))
+    page.get_by_role("button", name="Turn it on").click()
+    page.get_by_role("link", name="Done").click()
+    visitor.open("/admin/")
+    page.wait_for_url("**/admin/")
+    visitor.clean()
+
+
+@pytest.mark.parametrize("size", [DESKTOP], ids=["desktop"])
+def test_the_login_is_light(visitor_for: VisitorFor) -> None:
+    visitor = visitor_for()
+    sizes: list[int] = []
+    visitor.page.on("requestfinished", lambda r: sizes.append(r.sizes()["responseBodySize"]))
+    visitor.open("/admin/login/")
+    visitor.page.wait_for_load_state("networkidle")
+    assert len(sizes) <= 8
+    assert sum(sizes) < 20_000

@@ -115,15 +115,16 @@ def test_the_icons_of_the_list_are_in_the_font() -> None:
 
 
 def test_pages_are_narrowed_to_the_chosen_account(member: Client, stranger: Account) -> None:
-    lists = "/admin/accounts/apikey/", "/admin/accounts/account/"
-    assert all("Hotel" in member.get(path).content.decode() for path in lists[1:])
+    accounts = "/admin/accounts/account/"
+    assert "Hotel" in member.get(accounts).content.decode()
     form = {"account": str(stranger.pk), "next": "/admin/calls/call/"}
     assert member.post("/admin/account/", form).headers["Location"] == "/admin/calls/call/"
-    rows = member.get("/admin/accounts/account/").content.decode().partition("result_list")[2]
-    assert "Stranger" in rows
-    assert "Hotel" not in rows
+    # One account alone is no list.
+    assert member.get(accounts).headers["Location"] == f"{accounts}{stranger.pk}/change/"
+    hotel = Account.objects.get(name="Hotel")
+    assert member.get(f"{accounts}{hotel.pk}/change/").status_code == 404
     member.post("/admin/account/", {"account": ""})
-    rows = member.get("/admin/accounts/account/").content.decode().partition("result_list")[2]
+    rows = member.get(accounts).content.decode().partition("result_list")[2]
     assert "Hotel" in rows
 
 

@@ -13,7 +13,9 @@ from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
+from axes.models import AccessAttempt
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.core.management import CommandError, call_command
 from django.test import Client, TestCase
@@ -24,6 +26,7 @@ from apps.accounts.audit import Actor
 from apps.accounts.models import Account, AuditEntry, User
 from apps.accounts.second_factor import second_factor_is_on
 from apps.accounts.services import membership_put
+from apps.accounts.sweeps import failures_clear, sessions_clear
 from apps.dashboard.browsers import browser_named
 from apps.dashboard.gate import may_enter
 from apps.dashboard.sockets import gated
@@ -238,6 +241,18 @@ def test_a_session_says_when_it_was_last_used_and_lives_on_by_it(inside: Client,
     answer = inside.get("/admin/security/")
     assert UserSession.objects.get().last_seen_at > long_ago
     assert answer.cookies["sessionid"]["max-age"] == 14 * 24 * 3600
+
+
+def test_what_is_over_is_erased_by_the_hour(inside: Client, ada: User) -> None:
+    over = Client()
+    log_in(over)
+    log_in(Client(), password="wrong")
+    past = timezone.now() - timedelta(minutes=16)
+    Session.objects.filter(session_key=over.session.session_key).update(expire_date=past)
+    AccessAttempt.objects.update(attempt_time=past)
+    assert (sessions_clear(), failures_clear()) == (1, 1)
+    assert UserSession.objects.get().session_key == inside.session.session_key
+    assert is_in(inside)
 
 
 @pytest.mark.parametrize(

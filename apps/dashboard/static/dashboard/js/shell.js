@@ -70,12 +70,19 @@ document.addEventListener("submit", (event) => {
   if (event.defaultPrevented || event.target.method !== "post") return;
   if (event.target.dataset.sent) event.preventDefault();
   event.target.dataset.sent = "1";
-  event.submitter?.setAttribute("aria-busy", "true");
+  const button = event.submitter;
+  if (!button) return;
+  button.setAttribute("aria-busy", "true");
+  if (!button.dataset.busy) return;
+  button.dataset.idle = button.textContent;
+  button.textContent = button.dataset.busy; // says what is waited for
 });
 addEventListener("pageshow", () => {
   for (const form of document.querySelectorAll("form[data-sent]")) {
     delete form.dataset.sent;
-    form.querySelector("[aria-busy]")?.removeAttribute("aria-busy");
+    const button = form.querySelector("[aria-busy]");
+    button?.removeAttribute("aria-busy");
+    if (button?.dataset.idle) button.textContent = button.dataset.idle;
   }
 });
 

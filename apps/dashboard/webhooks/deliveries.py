@@ -1,0 +1,91 @@
+"""Deliveries in the admin site: one endpoint's at a time, with each attempt, and sent again."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import orjson
+from django import forms
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import redirect
+from unfold.admin import ModelAdmin
+
+from apps.dashboard.pages import page
+from apps.dashboard.rows import RowPages, act
+from apps.dashboard.scoping import AccountScoped, actor_in, may
+from apps.webhooks.delivering import payload
+from apps.webhooks.kinds import NAMES
+from apps.webhooks.models import Delivery, Endpoint
+from apps.webhooks.replaying import delivery_replay
+
+if TYPE_CHECKING:
+    DeliveryAdminBase = admin.ModelAdmin[Delivery]
+else:
+    DeliveryAdminBase = ModelAdmin
+
+READ, WRITE = "webhooks:read", "webhooks:write"
+
+
+class KindFilter(admin.SimpleListFilter):
+    """By what happened."""
+
+    title = "event"
+    parameter_name = "kind"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        return [(name, name) for name in NAMES]
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> QuerySet[Delivery]:
+        return queryset.filter(kind=self.value()) if self.value() else queryset
+
+
+@admin.register(Delivery)
+class DeliveryAdmin(RowPages, AccountScoped, DeliveryAdminBase):
+    """What became of each event at each endpoint."""
+
+    reading = READ
+    empty_template = "dashboard/webhooks/deliveries_empty.html"
+    account_path = "endpoint__account_id"
+    list_display = ("kind", "status", "answer", "attempts", "created_at", "endpoint")
+    list_filter = ("status", KindFilter)
+    list_select_related = ("endpoint",)
+    sortable_by = ()
+    show_full_result_count = False
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:
+        rows = super().get_queryset(request).select_related("endpoint__account")
+        return rows.defer("endpoint__secret", "endpoint__previous_secret")
+
+    def account_id_of(self, obj: Any) -> Any:
+        return obj.endpoint.account_id
+
+    @admin.display(description="latest answer")
+    def answer(self, delivery: Delivery) -> str:
+        told = (str(delivery.last_status or ""), delivery.last_error)
+        return " ".join(filter(None, told)) or "–"
+
+    def shown(
+        self, request: HttpRequest, delivery: Delivery, /, **bound: forms.Form
+    ) -> HttpResponse:
+        return page(
+            request,
+            "dashboard/webhooks/delivery.html",
+            title=f"{delivery.kind} to {delivery.endpoint}",
+            delivery=delivery,
+            attempts=delivery.log.all(),
+            sent=orjson.dumps(payload(delivery.event), option=orjson.OPT_INDENT_2).decode(),
+            may_write=may(request, WRITE, delivery.endpoint.account_id),
+        )
+
+    @act(WRITE)
+    def replay(self, request: HttpRequest, delivery: Delivery) -> HttpResponse:
+        delivery_replay(delivery, actor=actor_in(request))
+        messages.success(request, "It will be sent again in a moment, with the id that it had.")
+        return redirect(self.page_of(delivery))
+
+
+def endpoints_offered(request: HttpRequest, rows: QuerySet[Endpoint]) -> list[tuple[str, str]]:
+    """List endpoints whose deliveries may be looked at."""
+    return [(str(one.pk), one.url) for one in rows.only("pk", "url")]

@@ -1,0 +1,105 @@
+"""The audit log: filtered, with what was before and after, and a way to what was changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from django.urls import reverse
+from django.utils import timezone
+from pytest_django import DjangoAssertNumQueries
+
+from apps.accounts.audit import Actor, Target, audit_record
+from apps.accounts.models import Account, AuditEntry
+from apps.accounts.services import account_patch, api_key_create
+from apps.dashboard.account.audit import target_page
+from tests.dashboard.people import KEEPERS, ROLES, Login, person
+
+LIST = "/admin/accounts/auditentry/"
+
+
+def url(entry: AuditEntry) -> str:
+    return reverse("admin:accounts_auditentry_change", args=[entry.pk])
+
+
+def text(answer: Any) -> str:
+    found: str = answer.content.decode()
+    return found
+
+
+@pytest.mark.parametrize("role", ROLES)
+def test_the_log_is_read_by_owners_and_admins(as_: Login, account: Account, role: str) -> None:
+    client, expected = as_(account, role), 200 if role in KEEPERS else 403
+    assert client.get(LIST).status_code == expected
+    assert client.get(url(AuditEntry.objects.earliest("created_at"))).status_code == expected
+
+
+def test_an_entry_shows_what_was_before_and_after(as_: Login, account: Account) -> None:
+    account_patch(account_id=account.pk, changes={"name": "<Inn>"}, actor=Actor())
+    entry = AuditEntry.objects.get(action="account.update")
+    page = text(as_(account, "admin").get(url(entry)))
+    assert "<del>Hotel</del>" in page
+    assert "<ins>&lt;Inn&gt;</ins>" in page
+    assert reverse("admin:accounts_account_change", args=[account.pk]) in page
+
+
+@pytest.mark.parametrize(
+    "kind",
+    ["account", "api_key", "call", "config", "twilio_connection", "webhook", "membership"],
+)
+def test_every_target_has_a_page(account: Account, kind: str) -> None:
+    target = Target(kind, str(account.pk))
+    audit_record(account=account, actor=Actor(), action=f"{kind}.x", target=target)
+    assert target_page(AuditEntry.objects.get(action=f"{kind}.x")).startswith("/admin/")
+
+
+@pytest.mark.parametrize("kind", ["credential", "phone_number"])
+def test_what_is_known_by_another_name_is_found_in_its_list(account: Account, kind: str) -> None:
+    target = Target(kind, "the&one")
+    audit_record(account=account, actor=Actor(), action=f"{kind}.x", target=target)
+    page = target_page(AuditEntry.objects.get(action=f"{kind}.x"))
+    assert page.endswith("?q=the%26one")
+
+
+def test_it_is_filtered_by_actor_action_target_and_time(as_: Login, account: Account) -> None:
+    key = api_key_create(account=account, actor=Actor(user=person("ada")), name="k")[0]
+    made = AuditEntry.objects.get(action="api_key.create")
+    later = f"{timezone.localtime().year + 1}-01-01T00:00"
+    client = as_(account, "admin")
+    for query, found in (
+        ("actor=ada", True),
+        (f"actor={made.actor_id}", True),
+        ("actor=bob", False),
+        ("action=api_key", True),
+        ("action=webhook", False),
+        ("kind=api_key", True),
+        ("kind=call", False),
+        (f"target={key.pk}", True),
+        ("target=none", False),
+        (f"since={later}", False),
+        (f"until={later}", True),
+        (f"since=2026-01-01T00:00&until={later}", True),
+        ("until=2026-01-01T00:00", False),
+    ):
+        assert (url(made) in text(client.get(f"{LIST}?{query}"))) is found, query
+
+
+def test_another_accounts_entries_are_not_there(
+    as_: Login, account: Account, stranger: Account
+) -> None:
+    entry = AuditEntry.objects.get(account=account)
+    client = as_(stranger, "owner")
+    assert client.get(url(entry)).status_code == 404
+    assert url(entry) not in text(client.get(LIST))
+
+
+def test_the_list_costs_the_same_for_many(
+    as_: Login, account: Account, django_assert_max_num_queries: DjangoAssertNumQueries
+) -> None:
+    for count in range(60):
+        audit_record(
+            account=account, actor=Actor(), action="a.b", target=Target("call", str(count))
+        )
+    client = as_(account, "admin")
+    with django_assert_max_num_queries(8):
+        client.get(LIST)
