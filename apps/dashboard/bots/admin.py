@@ -19,6 +19,7 @@ from apps.dashboard.bots import connecting, editor, removal, trying, versions
 from apps.dashboard.bots.listing import bots_listed, failed, health_of, known_of
 from apps.dashboard.bots.lookup import READ, WRITE, bot_get
 from apps.dashboard.scoping import AccountScoped
+from apps.dashboard.talk.views import talk_urls
 from apps.dashboard.templatetags.dashboard import when
 
 if TYPE_CHECKING:
@@ -161,7 +162,7 @@ class TwilioConfigAdmin(AccountScoped, BotAdminBase):
             path(route, self.admin_site.admin_view(view), name=f"bots_twilioconfig_{name}")
             for route, view, name in pages
         ]
-        found: list[URLPattern] = [*own, *super().get_urls()]
+        found: list[URLPattern] = [*own, *talk_urls(), *super().get_urls()]
         return found
 
     def add_view(self, request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
