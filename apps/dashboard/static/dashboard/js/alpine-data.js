@@ -16,6 +16,8 @@ document.addEventListener("alpine:init", () => {
   Alpine.data("searchDropdown", searchDropdown);
   Alpine.data("searchCommand", searchCommand);
   Alpine.data("frame", () => ({
+    // Unfold's forms name it in an expression, which sees no globals here.
+    window: { location: { pathname: location.pathname, search: location.search } },
     activeTab: "",
     sidebarMobileOpen: false,
     sidebarDesktopOpen: stored("sidebarDesktopOpen") !== "0",
