@@ -5,24 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any, ClassVar
 
-from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
 from django.http import HttpRequest
 
-from apps.dashboard.forms import MomentField, look
+from apps.dashboard.forms import MomentField, PlainForm
 
 
-class SpanForm(forms.Form):
+class SpanForm(PlainForm):
     """From when to when."""
 
     since = MomentField(required=False, label="From")
     until = MomentField(required=False, label="Until")
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        super().__init__(*args, **{"auto_id": "span_%s", **kwargs})
-        for field in self.fields.values():
-            look(field)
 
 
 class SpanFilter(admin.SimpleListFilter):

@@ -33,7 +33,17 @@ def look(field: forms.Field) -> forms.Field:
     return field
 
 
-class RuledForm(forms.Form):
+class PlainForm(forms.Form):
+    """A form of the dashboard. A page has several, with fields of the same name."""
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        kwargs.setdefault("auto_id", f"{type(self).__name__}_%s".lower())
+        super().__init__(*args, **kwargs)
+        for field in self.fields.values():
+            look(field)
+
+
+class RuledForm(PlainForm):
     """A form that stands for a body of the API.
 
     rules: the serializer that reads the body. places: the field for a member, by its path, where
@@ -45,13 +55,6 @@ class RuledForm(forms.Form):
     places: ClassVar[Mapping[str, str]] = {}
     partial: ClassVar[bool] = False
     given: dict[str, Any]
-
-    def __init__(self, *args: Any, **kwargs: Any) -> None:
-        # A page has several forms, with fields of the same name.
-        kwargs.setdefault("auto_id", f"{type(self).__name__}_%s".lower())
-        super().__init__(*args, **kwargs)
-        for field in self.fields.values():
-            look(field)
 
     def body(self) -> dict[str, Any]:
         """Return the body as a client would send it."""

@@ -15,6 +15,7 @@ from django.shortcuts import redirect
 from django.urls import URLPattern, path, reverse
 
 from apps.accounts.models import Account
+from apps.dashboard.pages import page
 from apps.dashboard.refusals import REFUSALS, refusal_of
 from apps.dashboard.scoping import may, narrowed
 
@@ -43,6 +44,7 @@ def act(scope: str) -> Callable[[Act], Act]:
 class RowPages(Base):
     """An admin class of rows of accounts, whose rows have pages of their own making."""
 
+    list_title: ClassVar[str]
     # What a list without rows says; in it, what to do next.
     empty_template: ClassVar[str] = ""
 
@@ -77,6 +79,16 @@ class RowPages(Base):
         if not found.exists():
             raise PermissionDenied
         return found
+
+    def page(self, request: HttpRequest, template: str, *, title: str, **more: Any) -> HttpResponse:
+        """Render a page that stands below the list."""
+        crumbs = ((self.list_title, self.list_page()),)
+        return page(request, template, title=title, crumbs=crumbs, **more)
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> HttpResponse:
+        titled = {"title": self.list_title, **(extra_context or {})}
+        answer: HttpResponse = super().changelist_view(request, titled)
+        return answer
 
     def change_view(
         self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: Any = None

@@ -26,7 +26,7 @@ from apps.accounts.services import (
 )
 from apps.dashboard.account.forms import AccountForm, InviteForm, LimitForm, RoleForm, TokenForm
 from apps.dashboard.account.settings import SettingsForm, suggestions
-from apps.dashboard.pages import page
+from apps.dashboard.columns import moment
 from apps.dashboard.rows import RowPages, act
 from apps.dashboard.scoping import AccountScoped, actor_in, may
 
@@ -42,7 +42,11 @@ class AccountAdmin(RowPages, AccountScoped, AccountAdminBase):
 
     account_path = "id"
     reading = ADMIN
-    list_display = ("name", "id", "max_live_calls", "calls_per_second", "created_at")
+    list_title = "Accounts"
+    list_display = (
+        *("name", "id", "max_live_calls", "calls_per_second"),
+        moment("created_at", "since"),
+    )
     search_fields = ("name", "id")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Account]:
@@ -66,7 +70,7 @@ class AccountAdmin(RowPages, AccountScoped, AccountAdminBase):
             made = account_create(name=form.cleaned_data["name"], actor=actor_in(request))
             messages.success(request, f"{made} is made. Give it an owner below.")
             return redirect(self.page_of(made))
-        return page(request, "dashboard/account/add.html", title="Make an account", form=form)
+        return self.page(request, "dashboard/account/add.html", title="Make an account", form=form)
 
     @act(ADMIN)
     def edit(self, request: HttpRequest, account: Account) -> HttpResponse:
@@ -148,7 +152,7 @@ class AccountAdmin(RowPages, AccountScoped, AccountAdminBase):
     def shown(self, request: HttpRequest, account: Account, /, **bound: forms.Form) -> HttpResponse:
         members = Membership.objects.filter(account=account).select_related("user")
         mine = Account.objects.filter(pk=account.pk)
-        return page(
+        return self.page(
             request,
             "dashboard/account/account.html",
             title=account.name,

@@ -18,8 +18,8 @@ from unfold.contrib.filters.admin import DropdownFilter, TextFilter
 
 from apps.accounts.models import AuditEntry
 from apps.accounts.scopes import ADMIN
+from apps.dashboard.columns import moment
 from apps.dashboard.filters import SpanFilter
-from apps.dashboard.pages import page
 from apps.dashboard.rows import RowPages
 from apps.dashboard.scoping import AccountScoped
 
@@ -106,7 +106,11 @@ class AuditEntryAdmin(RowPages, AccountScoped, AuditAdminBase):
     """Who did what. Nobody changes it."""
 
     reading = ADMIN
-    list_display = ("created_at", "action", "who", "target", "changed", "account")
+    list_title = "Audit log"
+    list_display = (
+        *(moment("created_at", "when"), "action", "who"),
+        *("target", "changed", "account"),
+    )
     list_filter = (
         *(ActionFilter, ActorFilter, TargetKindFilter, TargetFilter),
         *(SpanFilter, "actor_kind"),
@@ -135,7 +139,7 @@ class AuditEntryAdmin(RowPages, AccountScoped, AuditAdminBase):
     def shown(
         self, request: HttpRequest, entry: AuditEntry, /, **bound: forms.Form
     ) -> HttpResponse:
-        return page(
+        return self.page(
             request,
             "dashboard/account/audit_entry.html",
             title=entry.action,
@@ -171,4 +175,6 @@ def _text(members: Mapping[str, Any], path: str) -> str | None:
     value = members[path]
     if isinstance(value, str):
         return value
+    if isinstance(value, list) and not any(isinstance(one, dict | list) for one in value):
+        return ", ".join(str(one) for one in value)
     return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()

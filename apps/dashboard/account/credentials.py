@@ -15,7 +15,7 @@ from apps.accounts.credentials import credential_delete, credential_put, credent
 from apps.accounts.models import Credential
 from apps.accounts.scopes import ADMIN
 from apps.dashboard.account.forms import CredentialChangeForm, CredentialForm
-from apps.dashboard.pages import page
+from apps.dashboard.columns import moment
 from apps.dashboard.rows import RowPages, act
 from apps.dashboard.scoping import AccountScoped, actor_in
 
@@ -33,8 +33,9 @@ class CredentialAdmin(RowPages, AccountScoped, CredentialAdminBase):
     """Keys at vendors, for bots that bring none of their own."""
 
     reading = adding = ADMIN
+    list_title = "Vendor keys"
     empty_template = "dashboard/account/credentials_empty.html"
-    list_display = ("provider", "hint", "account", "updated_at")
+    list_display = ("provider", "hint", "account", moment("updated_at", "changed"))
     search_fields = ("provider",)
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Credential]:
@@ -57,7 +58,7 @@ class CredentialAdmin(RowPages, AccountScoped, CredentialAdminBase):
                 messages.success(request, f"The key for {found.provider} is stored. Try it now.")
                 return redirect(self.page_of(found))
         title = "Store a key at a vendor"
-        return page(request, "dashboard/account/credential_add.html", title=title, form=form)
+        return self.page(request, "dashboard/account/credential_add.html", title=title, form=form)
 
     @act(ADMIN)
     def edit(self, request: HttpRequest, credential: Credential) -> HttpResponse:
@@ -92,7 +93,7 @@ class CredentialAdmin(RowPages, AccountScoped, CredentialAdminBase):
     def shown(
         self, request: HttpRequest, credential: Credential, /, **bound: forms.Form
     ) -> HttpResponse:
-        return page(
+        return self.page(
             request,
             "dashboard/account/credential.html",
             title=f"Key at {credential.provider}",

@@ -17,7 +17,14 @@ from apps.accounts.serializers import (
     CredentialBodySerializer,
     RotationSerializer,
 )
-from apps.dashboard.forms import GraceField, MomentField, OfAccountForm, RuledForm, SecretField
+from apps.dashboard.forms import (
+    GraceField,
+    MomentField,
+    OfAccountForm,
+    PlainForm,
+    RuledForm,
+    SecretField,
+)
 
 # What each lets a script do.
 SCOPES_SAID: Final[Mapping[str, str]] = {
@@ -90,7 +97,7 @@ class CredentialChangeForm(RuledForm):
     )
 
 
-class InviteForm(forms.Form):
+class InviteForm(PlainForm):
     """A user is named, not picked: a list would tell who else is on this server."""
 
     username = forms.CharField(
@@ -104,7 +111,7 @@ class InviteForm(forms.Form):
     )
 
     def __init__(self, *args: Any, account: Account, **kwargs: Any) -> None:
-        super().__init__(*args, **{"auto_id": "invite_%s", **kwargs})
+        super().__init__(*args, **kwargs)
         self._account = account
 
     def clean_username(self) -> str:
@@ -118,20 +125,20 @@ class InviteForm(forms.Form):
         return name
 
 
-class RoleForm(forms.Form):
+class RoleForm(PlainForm):
     """Another role for a member."""
 
     membership = forms.UUIDField(widget=forms.HiddenInput)
     role = forms.ChoiceField(label="Role", choices=Membership.Role.choices)
 
 
-class AccountForm(forms.Form):
+class AccountForm(PlainForm):
     """An account to be made."""
 
     name = forms.CharField(label="Name", max_length=200)
 
 
-class LimitForm(forms.Form):
+class LimitForm(PlainForm):
     """How much of the server an account may use, which its operator says."""
 
     max_live_calls = forms.IntegerField(
@@ -142,7 +149,7 @@ class LimitForm(forms.Form):
     )
 
 
-class TokenForm(forms.Form):
+class TokenForm(PlainForm):
     """What Twilio signs streams of TwiML Bins with, where there is no connection."""
 
     twilio_auth_token = SecretField(

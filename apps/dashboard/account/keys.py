@@ -11,13 +11,14 @@ from django.db.models import Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils import timezone
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
 from apps.accounts.models import ApiKey
 from apps.accounts.scopes import ADMIN
 from apps.accounts.services import api_key_create, api_key_revoke, api_key_rotate
 from apps.dashboard.account.forms import SCOPES_SAID, ApiKeyForm, KeyRotationForm
-from apps.dashboard.pages import page
+from apps.dashboard.columns import badge, moment
 from apps.dashboard.rows import RowPages, act
 from apps.dashboard.scoping import AccountScoped, actor_in
 from apps.dashboard.secrets import shown_once
@@ -50,8 +51,12 @@ class ApiKeyAdmin(RowPages, AccountScoped, ApiKeyAdminBase):
     """What scripts sign in with."""
 
     reading = adding = ADMIN
+    list_title = "API keys"
     empty_template = "dashboard/account/keys_empty.html"
-    list_display = ("__str__", "name", "holds", "state", "last_used_at", "expires_at", "account")
+    list_display = (
+        *("name", "__str__", "state", "holds", "account"),
+        *(moment("last_used_at", "last used"), moment("expires_at", "works until")),
+    )
     list_select_related = ("account",)
     list_filter = (LivesFilter,)
     search_fields = ("prefix", "name")
@@ -64,8 +69,8 @@ class ApiKeyAdmin(RowPages, AccountScoped, ApiKeyAdminBase):
         return ", ".join(key.scopes)
 
     @admin.display(description="state")
-    def state(self, key: ApiKey) -> str:
-        return state_of(key)[0]
+    def state(self, key: ApiKey) -> SafeString:
+        return badge(*state_of(key))
 
     def add_view(
         self, request: HttpRequest, form_url: str = "", extra_context: Any = None
@@ -75,7 +80,9 @@ class ApiKeyAdmin(RowPages, AccountScoped, ApiKeyAdminBase):
             account = form.cleaned_data["account"]
             key, secret = api_key_create(account=account, actor=actor_in(request), **form.given)
             return self._told(request, key, secret)
-        return page(request, "dashboard/account/key_add.html", title="Make an API key", form=form)
+        return self.page(
+            request, "dashboard/account/key_add.html", title="Make an API key", form=form
+        )
 
     @act(ADMIN)
     def rotate(self, request: HttpRequest, key: ApiKey) -> HttpResponse:
@@ -108,7 +115,7 @@ class ApiKeyAdmin(RowPages, AccountScoped, ApiKeyAdminBase):
         )
 
     def shown(self, request: HttpRequest, key: ApiKey, /, **bound: forms.Form) -> HttpResponse:
-        return page(
+        return self.page(
             request,
             "dashboard/account/key.html",
             title=f"{key.name or 'API key'}",

@@ -12,7 +12,7 @@ from django.conf import settings
 from apps.accounts.models import Account
 from apps.calls.account_serializers import patch_read
 from apps.calls.hours import CALLEE, DAYS
-from apps.dashboard.forms import RuledForm
+from apps.dashboard.forms import RuledForm, look
 from apps.providers import registry
 from apps.providers.base import Declaration, Kind
 
@@ -67,6 +67,7 @@ class SettingsForm(RuledForm):
     )
     hours_set = forms.ChoiceField(
         label="When may be dialled",
+        help_text="Who calls in is answered at any time.",
         choices=(("always", "Always"), ("hours", "Only in these hours")),
         widget=forms.RadioSelect,
     )
@@ -142,6 +143,7 @@ class SettingsForm(RuledForm):
         self.fields[f"{slot}_provider"] = forms.ChoiceField(
             label="Provider", required=False, choices=[("", "The server's own"), *names]
         )
+        look(self.fields[f"{slot}_provider"])
         self.initial[f"{slot}_provider"] = stored.get("provider", "")
         for member in _MEMBERS[slot]:
             attrs = {"list": f"{slot}-{member}s", "spellcheck": "false"}
@@ -151,6 +153,7 @@ class SettingsForm(RuledForm):
                 max_length=200,
                 widget=forms.TextInput(attrs=attrs),
             )
+            look(self.fields[f"{slot}_{member}"])
             self.initial[f"{slot}_{member}"] = stored.get(member, "")
 
 

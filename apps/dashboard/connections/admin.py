@@ -11,6 +11,7 @@ from django.db.models import Count, Q, QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
 from apps.accounts.connections import (
@@ -25,8 +26,8 @@ from apps.accounts.connections import (
 from apps.accounts.models import TwilioConnection
 from apps.accounts.scopes import ADMIN
 from apps.calls.number_watch import numbers_refresh
+from apps.dashboard.columns import badge, moment
 from apps.dashboard.connections.forms import ConnectionChangeForm, ConnectionForm
-from apps.dashboard.pages import page
 from apps.dashboard.refusals import REFUSALS, refusal_of
 from apps.dashboard.rows import RowPages, act
 from apps.dashboard.scoping import AccountScoped, actor_in, may
@@ -44,8 +45,12 @@ class TwilioConnectionAdmin(RowPages, AccountScoped, ConnectionAdminBase):
     """The Twilio accounts that an account works with."""
 
     reading, adding = READ, ADMIN
+    list_title = "Twilio connections"
     empty_template = "dashboard/connections/empty.html"
-    list_display = ("__str__", "account_sid", "works", "numbers", "account", "checked_at")
+    list_display = (
+        *("__str__", "account_sid", "works", "numbers"),
+        *("account", moment("checked_at", "tried")),
+    )
     search_fields = ("name", "account_sid", "friendly_name")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
@@ -57,10 +62,10 @@ class TwilioConnectionAdmin(RowPages, AccountScoped, ConnectionAdminBase):
         return cast("QuerySet[Any]", counted)
 
     @admin.display(description="works")
-    def works(self, connection: TwilioConnection) -> str:
+    def works(self, connection: TwilioConnection) -> SafeString:
         if connection.check_error:
-            return "no"
-        return "yes" if connection.checked_at else "not tried"
+            return badge("no", "bad")
+        return badge("yes", "good") if connection.checked_at else badge("not tried", "warn")
 
     @admin.display(description="numbers")
     def numbers(self, connection: Any) -> str:
@@ -87,7 +92,7 @@ class TwilioConnectionAdmin(RowPages, AccountScoped, ConnectionAdminBase):
                 )
                 self._told(request, saved)
                 return redirect(self.page_of(saved.connection))
-        return page(
+        return self.page(
             request, "dashboard/connections/add.html", title="Connect a Twilio account", form=form
         )
 
@@ -129,7 +134,7 @@ class TwilioConnectionAdmin(RowPages, AccountScoped, ConnectionAdminBase):
             found = subaccounts_of(account=connection.account, connection_id=connection.pk)
         except REFUSALS as exc:
             error = refusal_of(exc)[1]
-        return page(
+        return self.page(
             request,
             "dashboard/connections/subaccounts.html",
             title=f"Sub-accounts of {connection}",
@@ -165,7 +170,7 @@ class TwilioConnectionAdmin(RowPages, AccountScoped, ConnectionAdminBase):
     def shown(
         self, request: HttpRequest, connection: TwilioConnection, /, **bound: forms.Form
     ) -> HttpResponse:
-        return page(
+        return self.page(
             request,
             "dashboard/connections/connection.html",
             title=str(connection),

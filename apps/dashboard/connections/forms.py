@@ -14,13 +14,17 @@ from apps.accounts.connection_serializers import (
 )
 from apps.accounts.connections import connections_of
 from apps.accounts.models import TwilioConnection
-from apps.dashboard.forms import OfAccountForm, RuledForm, SecretField
+from apps.dashboard.forms import OfAccountForm, PlainForm, RuledForm, SecretField
 
 _AUTH_TOKEN, _API_KEY = "auth_token", "api_key"
 _SIGNING = "signing:"
+_RARE = frozenset(
+    ("api_key_sid", "api_key_secret", "parent_id", "region", "edge")
+    + ("signing_key_name", "signing_key_secret")
+)
 
 
-class ConnectionFields(forms.Form):
+class ConnectionFields(PlainForm):
     """What a connection is made of; its secrets are typed, never shown."""
 
     places: ClassVar[Mapping[str, str]] = {"signing_keys": "signing_key_secret"}
@@ -65,6 +69,17 @@ class ConnectionFields(forms.Form):
         label="Try it at Twilio before it is stored",
         help_text="Without it nobody knows whether it works until it is needed.",
     )
+
+    def common_fields(self) -> list[forms.BoundField]:
+        return [field for field in self.visible_fields() if field.name not in _RARE]
+
+    def rare_fields(self) -> list[forms.BoundField]:
+        """Return what few connections have, for the page to fold away."""
+        return [field for field in self.visible_fields() if field.name in _RARE]
+
+    def rare_errors(self) -> bool:
+        """Tell whether what is folded away is to be seen: it is wrong, or said by the link here."""
+        return any(field.errors or self.initial.get(field.name) for field in self.rare_fields())
 
     def parents(self, rows: QuerySet[TwilioConnection]) -> None:
         """Offer connections of main accounts."""

@@ -12,6 +12,7 @@ from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.urls import URLPattern, path
+from django.utils.safestring import SafeString
 from django.views.decorators.http import require_POST
 from unfold.admin import ModelAdmin
 
@@ -20,11 +21,12 @@ from apps.accounts.scopes import ADMIN
 from apps.bots.selectors import twilio_configs_of
 from apps.calls.models import PhoneNumber
 from apps.calls.number_serializers import PhoneNumberSerializer
+from apps.calls.number_settings import overrides_in
 from apps.calls.number_watch import numbers_refresh
 from apps.calls.numbers import Change, number_assign, number_repair, number_unassign
+from apps.dashboard.columns import badge, moment
 from apps.dashboard.numbers.forms import AssignForm, RepairForm, UnassignForm, undo_of
 from apps.dashboard.numbers.shown import settings_of, state_of
-from apps.dashboard.pages import page
 from apps.dashboard.refusals import refusal_of
 from apps.dashboard.rows import RowPages, act
 from apps.dashboard.scoping import AccountScoped, actor_in, may, narrowed
@@ -62,8 +64,12 @@ class PhoneNumberAdmin(RowPages, AccountScoped, NumberAdminBase):
     """The numbers of the connected Twilio accounts."""
 
     reading = READ
+    list_title = "Numbers"
     empty_template = "dashboard/numbers/empty.html"
-    list_display = ("number", "friendly_name", "bot", "state", "account", "checked_at")
+    list_display = (
+        *("number", "friendly_name", "bot", "state"),
+        *("account", moment("checked_at", "compared")),
+    )
     list_filter = (StateFilter,)
     search_fields = ("number", "friendly_name", "sid", "config__name")
 
@@ -105,8 +111,8 @@ class PhoneNumberAdmin(RowPages, AccountScoped, NumberAdminBase):
         return str(number.config) if number.config else "–"
 
     @admin.display(description="at Twilio", ordering="drifted_at")
-    def state(self, number: PhoneNumber) -> str:
-        return state_of(number)[0]
+    def state(self, number: PhoneNumber) -> SafeString:
+        return badge(*state_of(number))
 
     @act(WRITE)
     def assign(self, request: HttpRequest, number: PhoneNumber) -> HttpResponse:
@@ -166,19 +172,20 @@ class PhoneNumberAdmin(RowPages, AccountScoped, NumberAdminBase):
     ) -> HttpResponse:
         bots = twilio_configs_of(number.account)
         undo = undo_of(number, request.GET.get("undo", ""), bots)
-        return page(
+        return self.page(
             request,
             "dashboard/numbers/number.html",
             title=number.number,
             number=number,
             state=state_of(number),
+            has_overrides=bool(overrides_in(number.actual)),
             settings=settings_of(number),
             warnings=PhoneNumberSerializer().get_warnings(number),
             may_write=may(request, WRITE, number.account_id),
             has_bots=bots.exists(),
             undo=undo,
             forms={
-                "assign": AssignForm(bots=bots, initial={"config_id": number.config_id}),
+                "assign": AssignForm(bots=bots, initial={"config_id": ""}),
                 "unassign": UnassignForm(),
                 "repair": RepairForm(),
                 **bound,

@@ -10,14 +10,15 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
-from apps.dashboard.pages import page
+from apps.dashboard.columns import badge, moment
 from apps.dashboard.rows import RowPages, act
 from apps.dashboard.scoping import AccountScoped, actor_in, may
 from apps.webhooks.delivering import payload
 from apps.webhooks.kinds import NAMES
-from apps.webhooks.models import Delivery, Endpoint
+from apps.webhooks.models import Delivery
 from apps.webhooks.replaying import delivery_replay
 
 if TYPE_CHECKING:
@@ -26,6 +27,7 @@ else:
     DeliveryAdminBase = ModelAdmin
 
 READ, WRITE = "webhooks:read", "webhooks:write"
+_LOOKS = {"delivered": "good", "dead": "bad"}
 
 
 class KindFilter(admin.SimpleListFilter):
@@ -46,9 +48,13 @@ class DeliveryAdmin(RowPages, AccountScoped, DeliveryAdminBase):
     """What became of each event at each endpoint."""
 
     reading = READ
+    list_title = "Deliveries"
     empty_template = "dashboard/webhooks/deliveries_empty.html"
     account_path = "endpoint__account_id"
-    list_display = ("kind", "status", "answer", "attempts", "created_at", "endpoint")
+    list_display = (
+        *("kind", "state", "answer", "attempts"),
+        *("endpoint", moment("created_at", "when")),
+    )
     list_filter = ("status", KindFilter)
     list_select_related = ("endpoint",)
     sortable_by = ()
@@ -61,6 +67,10 @@ class DeliveryAdmin(RowPages, AccountScoped, DeliveryAdminBase):
     def account_id_of(self, obj: Any) -> Any:
         return obj.endpoint.account_id
 
+    @admin.display(description="state")
+    def state(self, delivery: Delivery) -> SafeString:
+        return badge(delivery.status, _LOOKS.get(delivery.status, "warn"))
+
     @admin.display(description="latest answer")
     def answer(self, delivery: Delivery) -> str:
         told = (str(delivery.last_status or ""), delivery.last_error)
@@ -69,7 +79,7 @@ class DeliveryAdmin(RowPages, AccountScoped, DeliveryAdminBase):
     def shown(
         self, request: HttpRequest, delivery: Delivery, /, **bound: forms.Form
     ) -> HttpResponse:
-        return page(
+        return self.page(
             request,
             "dashboard/webhooks/delivery.html",
             title=f"{delivery.kind} to {delivery.endpoint}",
@@ -84,8 +94,3 @@ class DeliveryAdmin(RowPages, AccountScoped, DeliveryAdminBase):
         delivery_replay(delivery, actor=actor_in(request))
         messages.success(request, "It will be sent again in a moment, with the id that it had.")
         return redirect(self.page_of(delivery))
-
-
-def endpoints_offered(request: HttpRequest, rows: QuerySet[Endpoint]) -> list[tuple[str, str]]:
-    """List endpoints whose deliveries may be looked at."""
-    return [(str(one.pk), one.url) for one in rows.only("pk", "url")]

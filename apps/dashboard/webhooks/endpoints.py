@@ -10,9 +10,10 @@ from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
+from django.utils.safestring import SafeString
 from unfold.admin import ModelAdmin
 
-from apps.dashboard.pages import page
+from apps.dashboard.columns import badge, moment
 from apps.dashboard.rows import RowPages, act
 from apps.dashboard.scoping import AccountScoped, actor_in, may
 from apps.dashboard.secrets import shown_once
@@ -47,14 +48,22 @@ class EndpointAdmin(RowPages, AccountScoped, EndpointAdminBase):
     """Where events go."""
 
     reading, adding = READ, WRITE
+    list_title = "Webhooks"
     empty_template = "dashboard/webhooks/empty.html"
-    list_display = ("url", "description", "events", "enabled", "account", "created_at")
+    list_display = (
+        *("url", "description", "events", "state"),
+        *("account", moment("created_at", "since")),
+    )
     list_filter = ("enabled",)
     search_fields = ("url", "description")
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Endpoint]:
         rows = super().get_queryset(request).select_related("account")
         return rows.defer("secret", "previous_secret")
+
+    @admin.display(description="state", ordering="enabled")
+    def state(self, endpoint: Endpoint) -> SafeString:
+        return badge("enabled", "good") if endpoint.enabled else badge("disabled", "quiet")
 
     @admin.display(description="events")
     def events(self, endpoint: Endpoint) -> str:
@@ -71,7 +80,7 @@ class EndpointAdmin(RowPages, AccountScoped, EndpointAdminBase):
                     account=form.cleaned_data["account"], actor=actor_in(request), **form.given
                 )
                 return self._told(request, endpoint, secret, "The endpoint is made.")
-        return page(request, "dashboard/webhooks/add.html", title="Add an endpoint", form=form)
+        return self.page(request, "dashboard/webhooks/add.html", title="Add an endpoint", form=form)
 
     @act(WRITE)
     def edit(self, request: HttpRequest, endpoint: Endpoint) -> HttpResponse:
@@ -157,7 +166,7 @@ class EndpointAdmin(RowPages, AccountScoped, EndpointAdminBase):
     def shown(
         self, request: HttpRequest, endpoint: Endpoint, /, **bound: forms.Form
     ) -> HttpResponse:
-        return page(
+        return self.page(
             request,
             "dashboard/webhooks/endpoint.html",
             title=endpoint.url,

@@ -6,7 +6,14 @@ from typing import Any
 
 from django import forms
 
-from apps.dashboard.forms import GraceField, MomentField, OfAccountForm, RuledForm, SecretField
+from apps.dashboard.forms import (
+    GraceField,
+    MomentField,
+    OfAccountForm,
+    PlainForm,
+    RuledForm,
+    SecretField,
+)
 from apps.webhooks.kinds import KINDS
 from apps.webhooks.models import Endpoint
 from apps.webhooks.replaying import ALL, DEAD
@@ -20,7 +27,7 @@ from apps.webhooks.serializers import (
 _KINDS = [(kind.name, f"{kind.name}: {kind.description}") for kind in KINDS.values()]
 
 
-class EndpointFields(forms.Form):
+class EndpointFields(PlainForm):
     """Where events go, and which."""
 
     url = forms.CharField(
