@@ -37,7 +37,14 @@ VIEWS: Final = (
 _SHOWN: Final = (
     *("call_sid", "status", "direction", "from_number", "to_number", "end_reason"),
     *("started_at", "answered_at", "ended_at", "stream_sid", "cost_usd", "cost_is_complete"),
-    *("error_code", "first_word_ms", "medium", "config__name", "account__name", "recording__status"),
+    *(
+        "error_code",
+        "first_word_ms",
+        "medium",
+        "config__name",
+        "account__name",
+        "recording__status",
+    ),
 )
 
 
