@@ -1,0 +1,1 @@
+"""Talking to a bot from a page: the page itself, and what it asks for."""
