@@ -64,7 +64,7 @@ def version_present(
         "face": version.face,
         "author": _author(version),
         "created_at": version.created_at,
-        "changes": _changes(before, version),
+        "changes": version_changes(before, version),
     }
 
 
@@ -78,10 +78,11 @@ def _author(version: TwilioConfigVersion) -> dict[str, Any] | None:
     return None
 
 
-def _changes(
+def version_changes(
     before: TwilioConfigVersion | None, after: TwilioConfigVersion
 ) -> list[dict[str, Any]]:
-    """What differs in the native form; of secrets only that they differ. null: not there."""
+    """Return what differs in the native form, as ``{"path", "before", "after"}``; of secrets only
+    that they differ. None: not there."""
     old = native_of(before.document) if before else {}
     found = [
         {

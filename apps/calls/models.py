@@ -154,6 +154,7 @@ class Call(models.Model):
                 condition=models.Q(posted_at__isnull=False),
                 name="calls_posted",
             ),
+            models.Index(fields=["config", "-started_at", "-id"], name="calls_by_bot"),
             models.Index(
                 fields=["account", "from_number", "-started_at", "-id"], name="calls_by_caller"
             ),

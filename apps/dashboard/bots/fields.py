@@ -59,6 +59,10 @@ class Shown:
         return self.text == YES
 
     @property
+    def is_a_choice(self) -> bool:
+        return any(value == self.text for value, _ in self.field.choices)
+
+    @property
     def many_lines(self) -> bool:
         # A control of one line would drop the others.
         return self.field.widget in ("textarea", "lines", "json") or "\n" in self.text

@@ -76,6 +76,11 @@ class Row:
         kept = [column.path for column in self.sort.columns if column.widget != "choice"]
         return not self.was and not any(self.texts.get(name, "").strip() for name in kept)
 
+    @property
+    def header_base(self) -> str:
+        """What the names of its headers' controls begin with."""
+        return self.control("header")
+
     def control(self, column: str) -> str:
         return f"{self.sort.prefix}-{self.number}-{column}"
 
@@ -190,7 +195,7 @@ VARIABLES = Sort(
     (
         _NAME,
         Field("type", "Type", widget="choice", choices=chosen(TYPES)),
-        Field("default", "Default", "Counts where a call brings no value."),
+        Field("default", "Default"),
         Field("description", "What it is"),
     ),
 )
@@ -199,15 +204,15 @@ TRANSFERS = Sort(
     "config.transfers",
     (
         _NAME,
-        Field("to", "Number or SIP address", "Such as +4930123456."),
-        Field("description", "When to choose it", "For the model."),
+        Field("to", "Number or SIP address", placeholder="+4930123456"),
+        Field("description", "When to choose it"),
         Field(
             "mode",
             "How",
             widget="choice",
             choices=(
                 ("cold", "Put through at once"),
-                ("warm", "They first hear what the call is about"),
+                ("warm", "They hear first what it is about"),
             ),
         ),
     ),

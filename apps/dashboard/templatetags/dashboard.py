@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from datetime import datetime
 from decimal import Decimal
 
@@ -12,6 +13,7 @@ from django.utils.safestring import SafeString
 
 from apps.dashboard import wording
 from apps.dashboard.icons import ICONS
+from apps.dashboard.scoping import may
 
 register = template.Library()
 
@@ -50,3 +52,9 @@ def money(usd: Decimal | None, is_complete: bool = True) -> str:
 def length(seconds: float | None) -> str:
     """Say a length, as 1:05 or 1:02:03."""
     return wording.length(seconds)
+
+
+@register.simple_tag(takes_context=True)
+def allowed(context: template.Context, scope: str, account_id: uuid.UUID) -> bool:
+    """Tell whether the viewer may do what needs the scope, in the account."""
+    return may(context["request"], scope, account_id)
