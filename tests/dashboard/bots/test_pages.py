@@ -199,6 +199,23 @@ def test_who_writes_in_two_accounts_says_whose_bot_it_is(
     assert TwilioConfig.objects.get(name="Theirs").account == stranger
 
 
+def test_a_bot_with_all_that_it_may_have_is_saved(as_: Login, account: Account) -> None:
+    variables = {f"v{n}": {"default": str(n)} for n in range(200)}
+    tools = [{"name": f"t{n}"} for n in range(64)]
+    headers = {"X-A": "first", "X-B": "second"}
+    hooks = {f"t{n}": {"url": "https://a.example", "custom_headers": headers} for n in range(64)}
+    transfers = {f"p{n}": {"to": "+4930123456"} for n in range(50)}
+    llm = {**BODY["config"]["llm"], "tools": tools}
+    more = {"llm": llm, "variables": variables, "transfers": transfers}
+    body = {**BODY, "config": {**BODY["config"], **more}, "webhook_tools": hooks}
+    config = config_create(account=account, draft=draft_read(body), actor=Actor())
+    before = version_of(config)
+    client = as_(account, "operator")
+    assert client.post(at(config), sent(config, name="New")).status_code == 302
+    assert version_of(config).document == {**before.document, "name": "New"}
+    assert version_of(config).secrets == before.secrets
+
+
 def test_another_provider_brings_its_own_fields(as_: Login, full: TwilioConfig) -> None:
     client = as_(full.account, "operator")
     query = {"bot": str(full.pk), "version": "1", "config.tts.provider": "elevenlabs"}
