@@ -28,6 +28,7 @@ OPEN = frozenset(
         "account_reauthenticate",
         "mfa_authenticate",
         "mfa_reauthenticate",
+        "mfa_add_webauthn",
         SET_UP,
         "admin:jsi18n",
     )

@@ -27,7 +27,7 @@ class ViewerMiddleware:
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if not request.path.startswith("/admin/"):
             return self._get_response(request)
-        zone = _zone(unquote(request.COOKIES.get(COOKIE, "")))
+        zone = zone_named(unquote(request.COOKIES.get(COOKIE, "")))
         with timezone.override(zone):
             response = self._get_response(request)
             # Its template is rendered after the middlewares of views, before this one's end.
@@ -37,7 +37,7 @@ class ViewerMiddleware:
 
 
 @lru_cache(maxsize=64)
-def _zone(name: str) -> zoneinfo.ZoneInfo | None:
+def zone_named(name: str) -> zoneinfo.ZoneInfo | None:
     """Return a time zone by its name; None, which is the server's, for what is none."""
     if not name or len(name) > LONGEST:
         return None

@@ -15,6 +15,7 @@ from channels.routing import URLRouter
 from channels.security.websocket import AllowedHostsOriginValidator
 from django.urls import re_path
 
+from apps.dashboard.consumers.live import LiveConsumer
 from apps.dashboard.consumers.watch import WatchConsumer
 from apps.dashboard.gate import may_enter
 
@@ -24,6 +25,7 @@ UUID = "[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}"
 
 # What comes behind PREFIX.
 routes: list[Any] = [
+    re_path(r"^live$", LiveConsumer.as_asgi()),
     re_path(rf"^calls/(?P<pk>{UUID})/watch$", WatchConsumer.as_asgi()),
 ]
 

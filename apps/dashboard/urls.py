@@ -5,10 +5,14 @@ from __future__ import annotations
 from django.contrib import admin
 from django.urls import path
 
+from apps.dashboard.home import views as home
 from apps.dashboard.pages import account_choose
 
 app_name = "dashboard"
 
 urlpatterns = [
+    path("", admin.site.admin_view(home.home), name="home"),
+    path("home/figures", home.figures, name="home_figures"),
+    path("home/live", home.live, name="home_live"),
     path("account/", admin.site.admin_view(account_choose), name="account"),
 ]

@@ -68,6 +68,13 @@ class PageSocket:
                 found: dict[str, Any] = orjson.loads(event["text"])
                 return found
 
+    async def text(self) -> str:
+        """Return the next text message as it is; a number where the socket was closed: its code."""
+        event = await self._socket.receive_output(8)
+        if event["type"] == "websocket.close":
+            return str(event.get("code", 1000))
+        return str(event["text"])
+
     async def until(self, kind: str) -> dict[str, Any]:
         """Read until an event of that kind."""
         while (event := await self.event())["kind"] != kind:

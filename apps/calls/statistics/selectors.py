@@ -16,7 +16,8 @@ from typing import Any
 from django.db.models import Case, IntegerField, OuterRef, QuerySet, Subquery, Value, When
 from django.utils import timezone
 
-from apps.calls.models import AccountHour, Call, CountedHour, Turn
+from apps.bots.models import TwilioConfig
+from apps.calls.models import AccountHour, Call, CountedHour, PhoneNumber, Turn
 from apps.calls.statistics.counting import HOUR, hour_of
 from apps.calls.statistics.figures import Figures, figures_by, figures_load
 
@@ -183,3 +184,26 @@ def _live_call(row: Mapping[str, Any]) -> LiveCall:
         since=row["answered_at"] or row["started_at"],
         answer_ms=row["answer_ms"],
     )
+
+
+# --- before there is anything to count ------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Beginnings:
+    """What there is of accounts that begin. bot: one of theirs, None if there is none."""
+
+    bot: uuid.UUID | None
+    has_number: bool
+    has_call: bool
+
+
+def beginnings(accounts: Accounts) -> Beginnings:
+    """Return what there is already. One query where there are calls, else three."""
+    if _of(accounts, Call.objects.order_by()).exists():
+        return Beginnings(None, True, True)
+    bots = TwilioConfig.objects.filter(deleted_at=None).order_by("-created_at")
+    numbers = PhoneNumber.objects.exclude(config=None).order_by()
+    if accounts is not None:
+        bots, numbers = bots.filter(account__in=accounts), numbers.filter(account__in=accounts)
+    return Beginnings(bots.values_list("pk", flat=True).first(), numbers.exists(), False)
