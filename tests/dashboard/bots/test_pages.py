@@ -272,12 +272,14 @@ def test_versions_are_published_and_restored(as_: Login, full: TwilioConfig) -> 
 def test_a_version_shows_its_diff_by_words(as_: Login, full: TwilioConfig) -> None:
     client = as_(full.account, "operator")
     prompt = "You are {{hotel}}'s back desk.\n\nBe brief."
-    client.post(at(full), sent(full, **{"config.llm.prompt": prompt, "max_duration": "901"}))
+    changed = {"config.llm.prompt": prompt, "max_duration": "901", "tools-1-header-0-value": "x"}
+    client.post(at(full), sent(full, **changed))
     page = client.get(at(full, "versions/2")).content.decode()
     assert "<del>front</del>" in page
     assert "<ins>back</ins>" in page
     assert "<del>900</del>" in page
     assert "<ins>901</ins>" in page
+    assert page.count("A secret changed; it is not shown.") == 1
     assert "Compared with version" in page
     assert "Nothing differs" in client.get(at(full, "versions/2") + "?to=2").content.decode()
     assert client.get(at(full, "versions/3")).status_code == 404
