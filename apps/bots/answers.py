@@ -78,7 +78,7 @@ class VersionDetailSerializer(VersionSerializer):
     content = TwilioConfigSerializer()
 
 
-class RenderedSlotSerializer(serializers.Serializer[Any]):
+class RenderedProviderSerializer(serializers.Serializer[Any]):
     """A provider as a call would use it."""
 
     provider = serializers.CharField()
@@ -87,6 +87,12 @@ class RenderedSlotSerializer(serializers.Serializer[Any]):
     key = serializers.ChoiceField(choices=("config", "account", "missing", "not needed"))
     available = serializers.BooleanField()
     missing = serializers.CharField(allow_blank=True)
+
+
+class RenderedSlotSerializer(RenderedProviderSerializer):
+    """A slot's provider, and who takes over if it fails."""
+
+    fallbacks = RenderedProviderSerializer(many=True)
 
 
 class RenderedProvidersSerializer(serializers.Serializer[Any]):

@@ -21,7 +21,7 @@ from typing import Any
 
 from rest_framework import serializers
 
-from apps.bots.slots import declaration
+from apps.bots.slots import declaration, fallbacks_complain, model_default, slot_flat
 from apps.providers.base import Kind
 
 PROFILES = (
@@ -58,7 +58,7 @@ def is_dailybots(body: Body) -> bool:
 
 # Members that both forms have; and those of the native config that only ours has.
 SHARED = ("max_duration", "webhook_tools", "name", "metadata")
-OURS = ("greeting", "lines", "recording", "variables", "transfers", "turns")
+OURS = ("greeting", "lines", "recording", "variables", "transfers", "turns", "fallbacks")
 
 
 @dataclass(slots=True)
@@ -114,6 +114,34 @@ def _ours(native: dict[str, Any], body: Body, before: Mapping[str, Any]) -> None
     old_turns = {name: turns_before[name] for name in _OUR_TURNS if name in turns_before}
     config["turns"] = {**old_turns, **_object(given, "turns"), **config["turns"]}
     _greeting(config, given.get("greeting", before.get("greeting")))
+    for slot, chain in _fallbacks(given, before, config).items():
+        config[slot]["fallbacks"] = chain
+
+
+def _fallbacks(
+    given: Mapping[str, Any], before: Mapping[str, Any], config: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Return who takes over, by slot: as the body says, else as it was, where that still fits."""
+    if "fallbacks" in given:
+        named = _object(given, "fallbacks")
+        if strangers := sorted(set(named) - set(config)):
+            raise _refuse(f"botsconfig.fallbacks.{strangers[0]}", "No slot of this bot.")
+        return dict(named)
+    return {
+        slot: chain
+        for slot in SLOTS
+        if slot in before and slot in config and (chain := _still(slot, before[slot], config[slot]))
+    }
+
+
+def _still(slot: Kind, before: Mapping[str, Any], now: Mapping[str, Any]) -> list[Any]:
+    chain = list(before.get("fallbacks") or ())
+    found = declaration(slot, now["provider"])
+    model = now.get("model") or (model_default(found) if found is not None else "")
+    wrong = fallbacks_complain(slot, {"provider": now["provider"], "model": model}, chain)
+    if isinstance(wrong, list):  # about all of them
+        return []
+    return [slot_flat(one) for place, one in enumerate(chain) if place not in wrong]
 
 
 def _ours_given(body: Body) -> Mapping[str, Any]:
@@ -146,6 +174,8 @@ def path_of(path: str, body: Body) -> str:
     for slot in SLOTS:
         if path == f"config.{slot}.provider":
             return f"services.{slot}"
+        if path.startswith(f"config.{slot}.fallbacks"):
+            return path.replace(f"config.{slot}.fallbacks", f"botsconfig.fallbacks.{slot}", 1)
     if path == "config.llm.prompt":
         return "config.llm.initial_messages"
     if path.startswith("config.turns."):

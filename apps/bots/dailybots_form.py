@@ -10,6 +10,7 @@ from typing import Any
 
 from apps.bots.dailybots import OURS, SLOTS
 from apps.bots.models import TwilioConfigVersion
+from apps.bots.slots import slot_flat
 from apps.voice.settings import TurnSettings
 
 # What a bot gets that was never given one; their documentation's example for Twilio.
@@ -94,5 +95,10 @@ def _ours(document: Document) -> dict[str, Any]:
         "variables": document.get("variables"),
         "transfers": document.get("transfers"),
         "turns": turns,
+        "fallbacks": {
+            slot: slot_flat(document[slot])["fallbacks"]
+            for slot in SLOTS
+            if document[slot].get("fallbacks")
+        },
     }
     return {name: found[name] for name in OURS if found[name]}

@@ -6,8 +6,8 @@ A body is native or Daily Bots'; both become one document, which is what the gat
 "tts": {"provider", "model", "voice", "language", "options"}, "stt": {"provider", "model",
 "language", "options"}, "turns", "greeting": {"mode", "text"}, "lines", "recording": {"enabled",
 "consent"}, "variables": {name: {"type", "default", "description"}}, "transfers": {name: {"to",
-"description", "mode"}}, "webhook_tools", "max_duration"}``. Members that came later are missing
-from older documents.
+"description", "mode"}}, "webhook_tools", "max_duration"}``. A slot may have ``fallbacks``: slots
+that take over if it fails. Members that came later are missing from older documents.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rest_framework import serializers
 from apps.bots import dailybots
 from apps.bots.models import TwilioConfigVersion
 from apps.bots.serializers import TwilioConfigBodySerializer
-from apps.bots.slots import kinds_used, slot_warnings
+from apps.bots.slots import kinds_used, slot_flat, slot_warnings, slots_of
 from apps.bots.tools import tool_warnings
 from apps.bots.variables import BUILT_IN, used_in
 from apps.core.errors import fields_flatten
@@ -182,7 +182,7 @@ def _without_secrets(body: Body) -> Body:
 
 def native_of(document: Document) -> dict[str, Any]:
     """Return the document in the native form: options flat beside provider and model."""
-    config = {str(slot): _flat(document[slot]) for slot in _SLOTS}
+    config = {str(slot): slot_flat(document[slot]) for slot in _SLOTS}
     if not document["llm"]["messages"]:
         del config["llm"]["messages"]
     config |= {name: dict(document[name]) for name in ("turns", "greeting", "lines")}
@@ -198,16 +198,12 @@ def native_of(document: Document) -> dict[str, Any]:
     }
 
 
-def _flat(slot: Mapping[str, Any]) -> dict[str, Any]:
-    members = {name: value for name, value in slot.items() if name != "options"}
-    return {**members, **slot["options"]}
-
-
 def native_patch(version: TwilioConfigVersion, patch: Any) -> dict[str, Any]:
     """Merge ``patch`` over the version's native form after RFC 7396, secrets included.
 
     A slot whose provider changes starts afresh, for its model, voice and options were the old
-    provider's; prompt, messages, tools and language stay. Raises serializers.ValidationError.
+    provider's; prompt, messages, tools, language and fallbacks stay. Raises
+    serializers.ValidationError.
     """
     if not isinstance(patch, Mapping):
         raise serializers.ValidationError(["The body must be a JSON object."])
@@ -242,11 +238,14 @@ def _headers_stay_home(base: Body, merged: Body, patch: Body) -> None:
                 tool["custom_headers"] = merge({}, headers)
 
 
+_STAYS = {"provider", "prompt", "messages", "tools", "language", "fallbacks"}
+
+
 def _make_way(slot: dict[str, Any], patch: Any) -> None:
     if not isinstance(patch, Mapping):
         return
     if patch.get("provider", slot["provider"]) != slot["provider"]:
-        for name in set(slot) - {"provider", "prompt", "messages", "tools", "language"}:
+        for name in set(slot) - _STAYS:
             del slot[name]
     messages = patch.get("messages")
     first = messages[0] if isinstance(messages, list) and messages else None
@@ -270,8 +269,10 @@ def merge(target: Any, patch: Any) -> Any:
 def document_warnings(document: Document) -> Iterator[str]:
     """Say what keeps the bot from taking calls on this server, and what may surprise."""
     for slot in kinds_used(document):
-        for member, warning in slot_warnings(slot, document[slot]):
-            yield f"config.{slot}.{member}: {warning}"
+        for place, found in enumerate(slots_of(document, slot)):
+            path = f"config.{slot}.fallbacks.{place - 1}" if place else f"config.{slot}"
+            for member, warning in slot_warnings(slot, found):
+                yield f"{path}.{member}: {warning}"
     yield from tool_warnings(document)
     undeclared = used_in(document) - {*(document.get("variables") or {}), *BUILT_IN}
     if undeclared:

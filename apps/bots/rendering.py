@@ -10,7 +10,7 @@ from apps.bots.document import document_warnings, native_of
 from apps.bots.models import TwilioConfig, TwilioConfigVersion
 from apps.bots.presentation import version_status
 from apps.bots.selectors import model_used
-from apps.bots.slots import declaration, kinds_used, slot_warning
+from apps.bots.slots import declaration, kinds_used, slot_warning, slots_of
 from apps.bots.twiml import config_twiml
 from apps.bots.variables import BUILT_IN, RESERVED, filled, filling_of
 from apps.providers.base import Kind
@@ -42,9 +42,7 @@ def config_render(
     given = caller.given()
     filling = filling_of(version.document, given)
     document = filled(version.document, filling.values)
-    providers = {
-        kind: _provider(kind, version, account_keys) for kind in kinds_used(version.document)
-    }
+    providers = {kind: _chain(kind, version, account_keys) for kind in kinds_used(version.document)}
     return {
         "id": config.id,
         "version": version.number,
@@ -59,7 +57,12 @@ def config_render(
         },
         "missing_variables": list(filling.missing),
         "missing_keys": sorted(
-            {found["provider"] for found in providers.values() if found["key"] == "missing"}
+            {
+                found["provider"]
+                for slot in providers.values()
+                for found in (slot, *slot["fallbacks"])
+                if found["key"] == "missing"
+            }
         ),
         "warnings": [*_warnings(version, given, filling.refused)],
     }
@@ -78,24 +81,31 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _provider(kind: Kind, version: TwilioConfigVersion, account_keys: set[str]) -> dict[str, Any]:
-    slot = version.document[kind]
+def _chain(kind: Kind, version: TwilioConfigVersion, account_keys: set[str]) -> dict[str, Any]:
+    own = version.secrets.get("api_keys", {})
+    first, *rest = (
+        _provider(kind, slot, _key(kind, slot["provider"], own, account_keys))
+        for slot in slots_of(version.document, kind)
+    )
+    return {**first, "fallbacks": rest}
+
+
+def _provider(kind: Kind, slot: Mapping[str, Any], key: str) -> dict[str, Any]:
     name = slot["provider"]
     missing = slot_warning(kind, name)
     return {
         "provider": name,
         "model": model_used(name, slot["model"]),
         "configured_model": slot["model"],
-        "key": _key(kind, version, account_keys),
+        "key": key,
         "available": not missing,
         "missing": missing,
     }
 
 
-def _key(kind: Kind, version: TwilioConfigVersion, account_keys: set[str]) -> str:
+def _key(kind: Kind, name: str, own: Mapping[str, str], account_keys: set[str]) -> str:
     """Where the key comes from: the config, the account, or nowhere though one is needed."""
-    name = version.document[kind]["provider"]
-    if version.secrets.get("api_keys", {}).get(name):
+    if own.get(name):
         return "config"
     if name in account_keys:
         return "account"

@@ -69,7 +69,7 @@ def _document(native: Mapping[str, Any]) -> dict[str, Any]:
     body: dict[str, Any] = {
         "config": {
             "llm": {**mind, "prompt": SENTENCE},
-            "tts": config.get("tts", {}),
+            "tts": {n: v for n, v in config.get("tts", {}).items() if n != "fallbacks"},
             "greeting": {"mode": "text", "text": greeting if greeting.strip() else SENTENCE},
         }
     }
@@ -81,7 +81,7 @@ def _document(native: Mapping[str, Any]) -> dict[str, Any]:
     return draft_read(body).document
 
 
-_NOT_VOICE = ("prompt", "messages", "tools")
+_NOT_VOICE = ("prompt", "messages", "tools", "fallbacks")
 
 
 async def _spoken(kind: Kind, settings: ServiceSettings, text: str) -> bytes:

@@ -69,7 +69,7 @@ class TransfersExtension(OpenApiSerializerFieldExtension):  # type: ignore[no-un
 class SlotExtension(OpenApiSerializerExtension):  # type: ignore[no-untyped-call]
     """Adds what providers of the slot take besides the common members."""
 
-    target_class = "apps.bots.serializers.SlotSerializer"
+    target_class = "apps.bots.slot_serializers.SlotSerializer"
     match_subclasses = True
 
     def map_serializer(self, auto_schema: Any, direction: Any) -> dict[str, Any]:
@@ -388,7 +388,7 @@ _RENDERED = {
     "takes_calls": True,
     "max_duration": 600,
     "twiml": ANSWER["twiml"],
-    "providers": {"llm": _SLOT, "tts": _SLOT, "stt": _SLOT},
+    "providers": dict.fromkeys(("llm", "tts", "stt"), {**_SLOT, "fallbacks": [_SLOT]}),
     "variables": {"guest": {"value": "Ann", "source": "given"}},
     "missing_variables": ["room"],
     "missing_keys": ["cartesia"],

@@ -17,7 +17,7 @@ from django.utils import timezone
 from apps.accounts.credentials import credential_secrets
 from apps.accounts.models import Account
 from apps.bots.models import SpokenLine, TwilioConfig, TwilioConfigVersion
-from apps.bots.slots import declaration, kinds_used
+from apps.bots.slots import declaration, kinds_used, slots_of
 from apps.bots.variables import filled, filling_of
 from apps.core.crypto import DecryptionError
 from apps.providers.base import KINDS, Kind, ServiceSettings
@@ -197,7 +197,12 @@ class Admission:
 
     def service(self, kind: Kind) -> ServiceSettings:
         """What the slot's provider is built from."""
-        return service_settings(kind, self.document, self.secrets)
+        return self.services(kind)[0]
+
+    def services(self, kind: Kind) -> tuple[ServiceSettings, ...]:
+        """The same of the slot's provider, and of whoever takes over if it fails."""
+        chain = slots_of(self.document, kind)
+        return tuple(slot_settings(slot, self.secrets) for slot in chain)
 
 
 def stream_admit(
@@ -274,7 +279,11 @@ def secrets_used(account_id: str, version: TwilioConfigVersion) -> Mapping[str, 
     """
     secrets: Mapping[str, Any] = version.secrets
     own = secrets.get("api_keys", {})
-    providers = {version.document[kind]["provider"]: kind for kind in kinds_used(version.document)}
+    providers = {
+        slot["provider"]: kind
+        for kind in kinds_used(version.document)
+        for slot in slots_of(version.document, kind)
+    }
     wanted = [
         name
         for name, kind in providers.items()
@@ -296,7 +305,11 @@ def service_settings(
     kind: Kind, document: Mapping[str, Any], secrets: Mapping[str, Any]
 ) -> ServiceSettings:
     """What a slot's provider is built from. secrets: a version's; the key is named ``api_key``."""
-    slot = document[kind]
+    return slot_settings(document[kind], secrets)
+
+
+def slot_settings(slot: Mapping[str, Any], secrets: Mapping[str, Any]) -> ServiceSettings:
+    """The same of one slot, or of one that takes over."""
     key = secrets.get("api_keys", {}).get(slot["provider"])
     return ServiceSettings(
         provider=slot["provider"],

@@ -6,17 +6,16 @@ import json
 import re
 from collections.abc import Mapping
 from dataclasses import asdict
-from typing import Any, ClassVar
+from typing import Any
 
 import orjson
 from drf_spectacular.utils import extend_schema_field
 from rest_framework import serializers
 
-from apps.bots.slots import DEFAULT_PROVIDER, SlotError, slot_read
+from apps.bots.slot_serializers import LlmSerializer, SttSerializer, TtsSerializer
 from apps.bots.tools import (
     TRANSFER_CALL,
     TRANSFER_NAME,
-    ToolSerializer,
     TransferSerializer,
     WebhookToolSerializer,
 )
@@ -30,15 +29,11 @@ from apps.core.serializers import (
     TextField,
     WholeNumberField,
 )
-from apps.providers.base import Kind
 from apps.voice.settings import TurnSettings
 
-PROMPT_CHARACTERS = 100_000
 LINE_CHARACTERS = 1_000
 NAME_CHARACTERS = 200
 METADATA_BYTES = 16_384
-MESSAGES = 200
-TOOLS = 64
 # Both exclusive, as Daily Bots had them: 60 < max_duration < 86400.
 DURATION_ABOVE_S, DURATION_BELOW_S, DURATION_DEFAULT_S = 60, 86_400, 600
 
@@ -51,113 +46,6 @@ _VARIABLE = re.compile(NAME)
 _TRANSFER = re.compile(TRANSFER_NAME)
 NUMBER = r"\+[1-9][0-9]{1,14}|anonymous|"
 _E164 = "A number in E.164 form, such as +4930123456."
-
-
-class SlotSerializer(serializers.Serializer[Any]):
-    """One slot. The provider's options stand flat beside provider and model."""
-
-    kind: ClassVar[Kind]
-
-    def to_internal_value(self, data: Any) -> Any:
-        if not isinstance(data, Mapping):
-            return super().to_internal_value(data)
-        options = {name: value for name, value in data.items() if name not in self.fields}
-        values, wrong = self._own(data)
-        try:
-            slot = slot_read(self.kind, {"provider": DEFAULT_PROVIDER, **values}, options)
-        except SlotError as exc:
-            wrong = {**exc.fields, **wrong}
-            slot = {}
-        if wrong:
-            raise serializers.ValidationError(wrong)
-        return {**values, **slot}
-
-    def _own(self, data: Any) -> tuple[dict[str, Any], dict[str, Any]]:
-        try:
-            return super().to_internal_value(data), {}
-        except serializers.ValidationError as exc:
-            # The provider is still looked at, so that one answer names all that is wrong.
-            named = data.get("provider", DEFAULT_PROVIDER)
-            kept = {"provider": named} if isinstance(named, str) else {}
-            return kept, exc.detail if isinstance(exc.detail, dict) else {}
-
-    def to_representation(self, instance: Any) -> Any:
-        return instance
-
-
-class MessageSerializer(StrictSerializer):
-    """A message of the history that the model starts with."""
-
-    role = serializers.ChoiceField(choices=("system", "user", "assistant"))
-    content = TextField(max_length=PROMPT_CHARACTERS)
-
-
-class LlmSerializer(SlotSerializer):
-    """The mind: which language model, with what prompt. Options stand beside these."""
-
-    kind = "llm"
-
-    provider = TextField(default=DEFAULT_PROVIDER, help_text="See GET /providers.")
-    model = TextField(required=False, allow_blank=True, max_length=200)
-    prompt = TextField(
-        required=False,
-        max_length=PROMPT_CHARACTERS,
-        help_text="Required, unless messages begins with a system message.",
-    )
-    messages = serializers.ListField(
-        child=MessageSerializer(),
-        required=False,
-        max_length=MESSAGES,
-        help_text="History after the prompt.",
-    )
-    tools = serializers.ListField(child=ToolSerializer(), required=False, max_length=TOOLS)
-
-    def to_internal_value(self, data: Any) -> Any:
-        values = super().to_internal_value(data)
-        messages = list(values.get("messages", []))
-        prompt = values.get("prompt")
-        if prompt is None and messages and messages[0]["role"] == "system":
-            prompt = messages.pop(0)["content"]
-        if prompt is None:
-            raise serializers.ValidationError({"prompt": ["Say what the bot is to do."]})
-        return {**values, "prompt": prompt, "messages": messages, "tools": self._tools(values)}
-
-    def _tools(self, values: Mapping[str, Any]) -> list[Any]:
-        tools = list(values.get("tools", []))
-        names = [tool["name"] for tool in tools]
-        twice = sorted({name for name in names if names.count(name) > 1})
-        if twice:
-            raise serializers.ValidationError({"tools": [f"Named twice: {', '.join(twice)}."]})
-        return tools
-
-
-def _language() -> PatternField:
-    return PatternField(
-        r"[A-Za-z]{2,8}([-_][A-Za-z0-9]{1,8})*",
-        expected="A language tag, such as en or de-CH.",
-        required=False,
-    )
-
-
-class TtsSerializer(SlotSerializer):
-    """The voice. Options stand beside these."""
-
-    kind = "tts"
-
-    provider = TextField(default=DEFAULT_PROVIDER, help_text="See GET /providers.")
-    model = TextField(required=False, allow_blank=True, max_length=200)
-    voice = TextField(required=False, allow_blank=True, max_length=200)
-    language = _language()
-
-
-class SttSerializer(SlotSerializer):
-    """The ears. Options stand beside these."""
-
-    kind = "stt"
-
-    provider = TextField(default=DEFAULT_PROVIDER, help_text="See GET /providers.")
-    model = TextField(required=False, allow_blank=True, max_length=200)
-    language = _language()
 
 
 class TurnsSerializer(StrictSerializer):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cache
 from typing import Any
 
@@ -30,8 +30,13 @@ def declaration(kind: Kind, name: str) -> Declaration | None:
 
 def kinds_used(document: Mapping[str, Any]) -> tuple[Kind, ...]:
     """Return the slots that a call is made of: a model that speaks itself needs no other."""
-    found = declaration("llm", document["llm"]["provider"])
-    return ("llm",) if found is not None and found.speaks else KINDS
+    return ("llm",) if _speaks("llm", document["llm"]) else KINDS
+
+
+def slots_of(document: Mapping[str, Any], kind: Kind) -> tuple[Mapping[str, Any], ...]:
+    """Return a slot, then whoever takes over if it fails, in order."""
+    slot = document[kind]
+    return (slot, *(slot.get("fallbacks") or ()))
 
 
 def slot_read(kind: Kind, values: Mapping[str, Any], options: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,6 +59,39 @@ def slot_read(kind: Kind, values: Mapping[str, Any], options: Mapping[str, Any])
     if wrong:
         raise SlotError(wrong)
     return slot
+
+
+def slot_flat(slot: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a document's slot in the native form: options flat beside provider and model."""
+    members = {name: value for name, value in slot.items() if name not in ("options", "fallbacks")}
+    flat = {**members, **slot["options"]}
+    if slot.get("fallbacks"):
+        flat["fallbacks"] = [slot_flat(found) for found in slot["fallbacks"]]
+    return flat
+
+
+def fallbacks_complain(
+    kind: Kind, slot: Mapping[str, Any], fallbacks: Sequence[Mapping[str, Any]]
+) -> list[str] | dict[int, Any]:
+    """Say what is wrong with those who are to take over for a slot: of all, or by their place."""
+    if fallbacks and _speaks(kind, slot):
+        return [f"{slot['provider']} hears and speaks itself: nobody can take over for it."]
+    wrong: dict[int, Any] = {}
+    seen = {(slot["provider"], slot["model"])}
+    for place, found in enumerate(fallbacks):
+        named = (found["provider"], found["model"])
+        if _speaks(kind, found):
+            wrong[place] = {"provider": ["It hears and speaks itself: it cannot take over."]}
+        elif named in seen:
+            member = "model" if found["model"] else "provider"
+            wrong[place] = {member: ["It stands before in this chain: it would fail again."]}
+        seen.add(named)
+    return wrong
+
+
+def _speaks(kind: Kind, slot: Mapping[str, Any]) -> bool:
+    found = declaration(kind, slot["provider"])
+    return found is not None and found.speaks
 
 
 def model_default(found: Declaration) -> str:

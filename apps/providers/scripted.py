@@ -42,6 +42,7 @@ DECLARATIONS = (
             Option("lines", "array", "What the caller says, an utterance each; then it repeats."),
         ),
         factory="apps.providers.scripted_services:ScriptedTranscriber",
+        open_models=True,  # so that a chain may hold several
         test_only=True,
     ),
     Declaration(
@@ -60,6 +61,7 @@ DECLARATIONS = (
             ),
         ),
         factory="apps.providers.scripted_services:ScriptedMind",
+        open_models=True,  # so that a chain may hold several
         test_only=True,
     ),
     Declaration(
@@ -76,6 +78,7 @@ DECLARATIONS = (
             Option("piece_ms", "integer", "Length of a piece.", default=200, minimum=1),
         ),
         factory="apps.providers.scripted_services:ScriptedVoice",
+        open_models=True,  # so that a chain may hold several
         test_only=True,
     ),
 )

@@ -62,6 +62,15 @@ class Warmable(Protocol):
         """
 
 
+@runtime_checkable
+class Relayed(Protocol):
+    """A provider made of several. Optional for all three."""
+
+    @property
+    def taking_over(self) -> bool:
+        """Whether another has been asked in the place of one that failed, and has not begun."""
+
+
 # --- ears: speech to text -----------------------------------------------------------------------
 
 
