@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
 from decimal import Decimal
 from typing import Any
 
 from django.conf import settings
 
 from apps.bots.selectors import model_used
-from apps.bots.slots import declaration, kinds_used
+from apps.bots.slots import declaration, kinds_used, slots_of
 from apps.providers import prices
 from apps.providers.base import Kind
 from apps.providers.prices import Choice, Cost, Price
-from apps.voice.ports import Used
+from apps.voice.ports import Usage, Used
 
 # Turns are worth little: a token of a small model costs a hundred-millionth.
 _GRAIN = Decimal("0.00000001")
@@ -46,11 +46,79 @@ class Tariff:
         }
 
 
+@dataclass(frozen=True, slots=True)
+class _Span:
+    """From which reading of a call's use a tariff holds."""
+
+    tariff: Tariff
+    start: Used = Used()
+
+
+class Ledger:
+    """What one stream is charged by. A slot's tariff changes where another provider takes over.
+
+    Readings are of the whole stream, and count up.
+    """
+
+    def __init__(self, tariffs: Sequence[Tariff] = ()) -> None:
+        self._spans: dict[Kind, list[_Span]] = {found.slot: [_Span(found)] for found in tariffs}
+        self._turned = Used()  # what the turns so far have used
+
+    def change(self, tariff: Tariff, at: Used) -> None:
+        """Charge a slot by another tariff from this reading on."""
+        if tariff.slot in self._spans:
+            self._spans[tariff.slot].append(_Span(tariff, at))
+
+    def turn_cost(self, used: Used) -> Decimal | None:
+        """Return what the next turn cost, or None if a part of it is unknown."""
+        start, self._turned = self._turned, self._turned + used
+        parts = self._parts(start, self._turned)
+        exact = sum((tariff.cost(part) for tariff, part in parts), prices.NOTHING).exact
+        return None if exact is None else rounded(exact)
+
+    def bills(self, stream_sid: str, used: Used) -> list[dict[str, Any]]:
+        """Return the lines of the stream's costs: one for each provider that served in a slot."""
+        return [
+            tariff.bill(stream_sid, part)
+            for tariff, part in self._parts(Used(), used)
+            if len(self._spans[tariff.slot]) == 1 or any(units(tariff.slot, part).values())
+        ]
+
+    def _parts(self, start: Used, end: Used) -> Iterator[tuple[Tariff, Used]]:
+        """Share out what was used between two readings among the tariffs that held then."""
+        for spans in self._spans.values():
+            for span, after in zip(spans, [*spans[1:], None], strict=True):
+                until = end if after is None else _each(min, end, after.start)
+                part = _each(max, until - _each(max, start, span.start), _NONE)
+                yield span.tariff, part
+
+
+_NONE = Used()
+
+
+def _each(choose: Callable[[Any, Any], Any], one: Any, other: Any) -> Any:
+    """Choose between two readings, counter by counter."""
+    chosen = {}
+    for counter in fields(one):
+        left, right = getattr(one, counter.name), getattr(other, counter.name)
+        chosen[counter.name] = (_each if isinstance(left, Usage) else _plain)(choose, left, right)
+    return type(one)(**chosen)
+
+
+def _plain(choose: Callable[[Any, Any], Any], one: Any, other: Any) -> Any:
+    return choose(one, other)
+
+
 def tariffs_of(document: Mapping[str, Any]) -> tuple[Tariff, ...]:
     """Return what a call of a bot's version is charged by, at this moment."""
     kinds = kinds_used(document)
     found = tuple(_tariff(kind, document[kind]) for kind in kinds)
     return found if "stt" in kinds else (_transcript(document["llm"]), *found)
+
+
+def tariff_of(document: Mapping[str, Any], kind: Kind, place: int) -> Tariff:
+    """Return what one of a slot's chain charges by: 0 is the slot's own provider."""
+    return _tariff(kind, slots_of(document, kind)[place])
 
 
 def _tariff(kind: Kind, chosen: Mapping[str, Any]) -> Tariff:
@@ -80,12 +148,6 @@ def _transcript(chosen: Mapping[str, Any]) -> Tariff:
 def rounded(usd: Decimal) -> Decimal:
     """Round to what is stored."""
     return usd.quantize(_GRAIN)
-
-
-def turn_cost(tariffs: tuple[Tariff, ...], used: Used) -> Decimal | None:
-    """Return what a turn cost, or None if a part of it is unknown."""
-    exact = sum((tariff.cost(used) for tariff in tariffs), prices.NOTHING).exact
-    return None if exact is None else rounded(exact)
 
 
 def turn_usage(used: Used) -> dict[str, Any]:

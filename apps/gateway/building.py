@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, fields, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, fields, replace
 from typing import Any
 
 from apps.bots.selectors import Admission
 from apps.bots.slots import kinds_used
 from apps.calls.admission import Past
 from apps.providers import registry
-from apps.providers.base import Kind
-from apps.voice.ports import ChatMessage, LanguageModel, TextToSpeech, Tool, Transcriber
+from apps.providers.base import Kind, ServiceSettings
+from apps.voice.fallback import Link, MindChain, VoiceChain
+from apps.voice.fallback_ears import EarsChain
+from apps.voice.ports import (
+    ChatMessage,
+    LanguageModel,
+    ProviderError,
+    TextToSpeech,
+    Tool,
+    Transcriber,
+)
 from apps.voice.settings import ConversationSettings, Lines, TurnSettings
 
 # Whoever was brought back is not sent away at once.
@@ -19,12 +28,28 @@ SHORTEST_S = 15.0
 
 
 @dataclass(frozen=True, slots=True)
+class Skipped:
+    """One of a chain that cannot run here. place: as the bot names it. why: for operators."""
+
+    slot: Kind
+    place: int
+    name: str
+    why: str
+
+
+@dataclass(frozen=True, slots=True)
 class Providers:
-    """One call's own ears, mind and voice."""
+    """One call's own ears, mind and voice.
+
+    first: who of a slot's chain serves at first, by place; 0 is the slot's own. skipped: those of
+    chains that cannot run here.
+    """
 
     ears: Transcriber
     mind: LanguageModel
     voice: TextToSpeech
+    first: Mapping[Kind, int] = field(default_factory=dict)
+    skipped: tuple[Skipped, ...] = ()
 
     def each(self) -> tuple[Transcriber | LanguageModel | TextToSpeech, ...]:
         """Return the three, in the order in which they are let go."""
@@ -73,21 +98,64 @@ def going_on(talk: ConversationSettings, past: Past | None) -> ConversationSetti
 def providers_of(admission: Admission, *, test_providers: bool) -> Providers:
     """Build the three providers of a call, or the one that is all three. Connects to nothing.
 
-    Raises ProviderMissing if a slot's provider is unknown here or lacks a package, and
-    ProviderError if it refuses its settings.
+    A slot with fallbacks is a chain of those that can run here; the others are left out. Raises
+    ProviderMissing if a slot has none: unknown here, or without its package; and ProviderError if
+    its only one refuses its settings.
     """
-    built: dict[Kind, Any] = {}
+    links: dict[Kind, list[Link[Any]]] = {}
+    skipped: list[Skipped] = []
     for kind in kinds_of(admission):
-        name = admission.document[kind]["provider"]
-        found = registry.find(kind, name, test_providers=test_providers)
-        missing = "unknown" if found is None else found.missing()
-        if found is None or missing:
-            raise ProviderMissing(f"{kind}: {name}: {missing}")
-        built[kind] = found.build(admission.service(kind))
+        links[kind] = _links(kind, admission.services(kind), skipped, test_providers)
+    built: dict[Kind, Any] = {
+        kind: found[0].provider if len(found) == 1 else _CHAINS[kind](found)
+        for kind, found in links.items()
+    }
+    first = {kind: found[0].place for kind, found in links.items()}
     if "stt" not in built:  # the model hears and speaks itself
         mind = built["llm"]
         return Providers(ears=mind.ears, mind=mind, voice=mind.voice)
-    return Providers(ears=built["stt"], mind=built["llm"], voice=built["tts"])
+    return Providers(built["stt"], built["llm"], built["tts"], first, tuple(skipped))
+
+
+_CHAINS: Mapping[Kind, Callable[[Any], Any]] = {
+    "stt": EarsChain,
+    "llm": MindChain,
+    "tts": VoiceChain,
+}
+
+
+def _links(
+    kind: Kind, chain: Sequence[ServiceSettings], skipped: list[Skipped], test_providers: bool
+) -> list[Link[Any]]:
+    """Build those of a chain that can run. The last one's fault is the chain's, if none can."""
+    found: list[Link[Any]] = []
+    faults: list[ProviderMissing | ProviderError] = []
+    for place, service in enumerate(chain):
+        name = "/".join(filter(None, (service.provider, service.model)))
+        try:
+            built = _build(kind, service, test_providers, alone=len(chain) == 1)
+        except (ProviderMissing, ProviderError) as fault:
+            faults.append(fault)
+            skipped.append(Skipped(kind, place, name, str(fault)))
+        else:
+            found.append(Link(name, built, place))
+    if not found:
+        raise faults[0]
+    return found
+
+
+def _build(kind: Kind, service: ServiceSettings, test_providers: bool, *, alone: bool) -> Any:
+    """Build one provider. alone: nobody takes over for it, so that it may say itself what it lacks.
+
+    Raises ProviderMissing and ProviderError.
+    """
+    found = registry.find(kind, service.provider, test_providers=test_providers)
+    missing = "unknown" if found is None else found.missing()
+    if found is None or missing:
+        raise ProviderMissing(f"{kind}: {service.provider}: {missing}")
+    if not alone and found.needs_key and not found.key_optional and not service.secrets:
+        raise ProviderMissing(f"{kind}: {service.provider}: no key")
+    return found.build(service)
 
 
 def kinds_of(admission: Admission) -> tuple[Kind, ...]:

@@ -13,6 +13,7 @@ from django.conf import settings
 from apps.bots.selectors import Admission
 from apps.calls import ringing
 from apps.calls.admission import Entrance
+from apps.calls.costs import Ledger
 from apps.calls.journal import JournalWriter
 from apps.calls.recordings.spool import Label
 from apps.calls.ringing import Ringing
@@ -32,6 +33,7 @@ from apps.gateway.heartbeat import Heartbeat
 from apps.gateway.line import StreamLine
 from apps.gateway.metrics import CALLS_LIVE, entries_count, lag_measure
 from apps.gateway.recordings import RecordingDesk, StreamRecording
+from apps.gateway.relaying import Relays
 from apps.gateway.session import CallJournal, Session, journal_of
 from apps.gateway.toolbox import toolbox_of
 from apps.gateway.transferring import CallTransferrer
@@ -95,7 +97,7 @@ class Gateway:
         given = prepared or Prepared.now(unavailable())
         parts = given.providers
         if prepared is None:  # what stands in for them charges nothing
-            journal = replace(journal, tariffs=())
+            journal = replace(journal, ledger=Ledger())
         recording = self._recording(entrance, journal)
         talk = settings_of(admission.document, recorded=recording is not None)
         talk = going_on(talk, entrance.past)
@@ -114,6 +116,7 @@ class Gateway:
             transcriber=parts.ears,
             clips=admitted.clips,
         )
+        Relays(admission.document, conversation, journal).follow(parts)
         session = Session(
             conversation,
             line=line,

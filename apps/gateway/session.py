@@ -12,7 +12,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from apps.calls.admission import Entrance
-from apps.calls.costs import Tariff, tariffs_of, turn_cost, turn_usage
+from apps.calls.costs import Ledger, tariffs_of, turn_usage
 from apps.calls.entries import PAUSED, CallBegan, CallFinished, Happened, TurnTaken
 from apps.calls.journal import JournalWriter
 from apps.gateway.gaps import Gaps
@@ -42,14 +42,14 @@ CAP_MARGIN_S = 60.0
 class CallJournal:
     """Implements ``voice.ports.Journal`` for one stream of one call.
 
-    tariffs: what its slots are charged by. attempt: as in ``Entrance``. outlet: who else is told.
+    ledger: what its slots are charged by. attempt: as in ``Entrance``. outlet: who else is told.
     """
 
     writer: JournalWriter
     call_id: uuid.UUID
     stream_sid: str
     began: datetime
-    tariffs: tuple[Tariff, ...] = ()
+    ledger: Ledger = field(default_factory=Ledger)
     attempt: int = 0
     outlet: Outlet = field(default_factory=Outlet)
 
@@ -58,7 +58,7 @@ class CallJournal:
             self.outlet.tap.turn(turn)
         values = asdict(turn)
         values.pop("used")
-        values |= {**turn_usage(turn.used), "cost_usd": turn_cost(self.tariffs, turn.used)}
+        values |= {**turn_usage(turn.used), "cost_usd": self.ledger.turn_cost(turn.used)}
         values["text_said"] = storable(values.pop("said"))
         values["text_heard"] = storable(values.pop("heard"))
         values["started_at"] = self.began + timedelta(seconds=values.pop("started_s"))
@@ -93,7 +93,7 @@ class CallJournal:
 
     def finished(self, reason: str, *, failed: bool, used: Used) -> None:
         """used: by the whole stream, in turns or not."""
-        costs = [tariff.bill(self.stream_sid, used) for tariff in self.tariffs]
+        costs = self.ledger.bills(self.stream_sid, used)
         self.writer.record(
             CallFinished(self.call_id, self.stream_sid, datetime.now(UTC), reason, failed, costs)
         )
@@ -111,7 +111,7 @@ def journal_of(writer: JournalWriter, entrance: Entrance, started: Started) -> C
         entrance.call_id,
         started.stream_sid,
         datetime.now(UTC),
-        tariffs_of(entrance.admission.document),
+        Ledger(tariffs_of(entrance.admission.document)),
         entrance.attempt,
     )
 

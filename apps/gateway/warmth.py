@@ -162,5 +162,5 @@ def _same(one: Admission, other: Admission) -> bool:
     return (
         (one.account_id, one.config_id) == (other.account_id, other.config_id)
         and kinds == kinds_of(other)
-        and all(one.service(kind) == other.service(kind) for kind in kinds)
+        and all(one.services(kind) == other.services(kind) for kind in kinds)
     )

@@ -15,7 +15,7 @@ from apps.voice.meter import Meter
 from apps.voice.minutes import Minutes
 from apps.voice.orders import ENDING, FULL, Order, Orders
 from apps.voice.playout import Playout
-from apps.voice.ports import Clock, Line, ProviderError, Transferrer, Used
+from apps.voice.ports import Clock, Line, ProviderError, Relayed, Transferrer, Used
 from apps.voice.production import Outcome
 from apps.voice.settings import ConversationSettings, LineName
 from apps.voice.speaking import Speaker
@@ -170,6 +170,13 @@ class Conversation:
     def used(self) -> Used:
         """Return all that the call has used so far, in turns or not."""
         return self.parts.meter.reading + self.parts.hearing.reading
+
+    @property
+    def taking_over(self) -> bool:
+        """Whether a provider has been asked in the place of one that failed."""
+        ears = self.parts.hearing.transcriber
+        relayed = isinstance(ears, Relayed) and ears.taking_over
+        return relayed or self.parts.speaker.taking_over
 
     # --- what it does ---------------------------------------------------------------------------
 

@@ -98,7 +98,8 @@ class Ring(Generic[Member]):
 
     def warm(self) -> None:
         """Connect the first ahead. It is not waited for here: its patience counts for that too."""
-        if isinstance(first := self.current.provider, Warmable):
+        first: object = self.current.provider
+        if isinstance(first, Warmable):
             self._warming = asyncio.create_task(first.warm(), name="warmth")
 
     async def warmed(self) -> None:
@@ -123,8 +124,20 @@ class Ring(Generic[Member]):
     def leave(self, task: asyncio.Task[Any]) -> None:
         """Cancel what nobody waits for any more; ``aclose`` awaits it."""
         task.cancel()
+        self._part(task)
+
+    def dismiss(self, link: Link[Member]) -> None:
+        """Close a member that serves no more; ``aclose`` awaits it."""
+        self._part(asyncio.create_task(link.provider.aclose(), name="parting"))
+
+    def _part(self, task: asyncio.Task[Any]) -> None:
         self._leaving.add(task)
-        task.add_done_callback(self._leaving.discard)
+        task.add_done_callback(self._parted)
+
+    def _parted(self, task: asyncio.Task[Any]) -> None:
+        self._leaving.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            logger.info("A provider failed when it was left", exc_info=error)
 
     async def aclose(self) -> None:
         """Let every member go, all at once. How long that may take, the caller decides."""
@@ -149,7 +162,8 @@ class _Attempt(Generic[Item]):
         self._stream = stream
         self._ring = ring
         self._queue: asyncio.Queue[Item | _End] = asyncio.Queue(1)
-        self.task = asyncio.create_task(self._run(), name="attempt")
+        self._left = False
+        self._task = asyncio.create_task(self._run(), name="attempt")
 
     async def begin(self, begins: Callable[[Item], bool], patience_s: float | None) -> list[Item]:
         """Return what came up to the first item that counts; without one, if it ended so.
@@ -179,15 +193,23 @@ class _Attempt(Generic[Item]):
             await self._ring.warmed()
             async with aclosing(self._stream) as items:
                 async for item in items:
+                    if self._left:
+                        return
                     await self._queue.put(item)
-        except Exception as error:  # told to whoever takes
+        except Exception as error:  # noqa: BLE001 - raised where it is taken
             end = _End(error)
-        await self._queue.put(end)
+        if not self._left:
+            await self._queue.put(end)
+
+    def leave(self) -> None:
+        """End it. One that swallows its cancellation is stopped at the next thing it delivers."""
+        self._left = True
+        self._ring.leave(self._task)
 
     async def stop(self) -> None:
         """End it, and wait until it has ended."""
-        self._ring.leave(self.task)
-        await asyncio.wait([self.task])
+        self.leave()
+        await asyncio.wait([self._task])
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,9 +237,7 @@ class _Request(Generic[Member, Item]):
         return held
 
 
-async def _relay(
-    ring: Ring[Member], request: _Request[Member, Item]
-) -> AsyncGenerator[Item, None]:
+async def _relay(ring: Ring[Member], request: _Request[Member, Item]) -> AsyncGenerator[Item, None]:
     """Stream the answer of whoever begins."""
     attempt: _Attempt[Item] | None = None
     try:
@@ -246,7 +266,7 @@ async def _whoever_begins(
             held = await request.beginning(attempt, serving.name, patience_s)
         except ProviderError as error:
             # Not awaited here: one that ignores its cancellation must not hold up the next.
-            ring.leave(attempt.task)
+            attempt.leave()
             if not left:
                 ring.start_over()
                 raise
@@ -283,7 +303,7 @@ class MindChain:
     def reply(
         self, messages: Sequence[ChatMessage], tools: Sequence[Tool]
     ) -> AsyncGenerator[ModelEvent, None]:
-        request = _Request[LanguageModel, ModelEvent](
+        request: _Request[LanguageModel, ModelEvent] = _Request(
             lambda mind: mind.reply(messages, tools), _is_said
         )
         return _relay(self.ring, request)
@@ -311,7 +331,7 @@ class VoiceChain:
         self._flows = None
 
     def speak(self, text: str) -> AsyncGenerator[bytes | WordAt, None]:
-        request = _Request[TextToSpeech, bytes | WordAt](
+        request: _Request[TextToSpeech, bytes | WordAt] = _Request(
             lambda voice: self._speak(voice, text), _is_sound, owes=True, text=text
         )
         return _relay(self.ring, request)

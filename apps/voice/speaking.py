@@ -10,7 +10,7 @@ from apps.voice.clips import Clip
 from apps.voice.history import History
 from apps.voice.patience import Asides
 from apps.voice.playout import Playout, Talk
-from apps.voice.ports import ChatMessage, Clock, Speaking
+from apps.voice.ports import ChatMessage, Clock, Relayed, Speaking
 from apps.voice.production import Outcome, Production, Say, Services
 from apps.voice.stages import Stopwatch
 from apps.voice.tooluse import Note, ToolUse
@@ -52,6 +52,12 @@ class Speaker:
     def owes(self) -> bool:
         """Whether the last answer ended before it spoke of what tools had answered it."""
         return self._production is not None and self._production.owes
+
+    @property
+    def taking_over(self) -> bool:
+        """Whether a model or a voice has been asked in the place of one that failed."""
+        means = (self._services.mind, self._services.voice)
+        return any(isinstance(one, Relayed) and one.taking_over for one in means)
 
     def answer(self, history: History, *, watch: Stopwatch) -> None:
         """Ask the model and speak its answer while it is being made."""

@@ -12,6 +12,9 @@ from apps.voice.turns import Heard, Phase
 # How often to look. With the patience of 2.5 s this keeps an apology within 3 s of the failure.
 EVERY_S = 0.2
 
+# What whoever takes over for one that failed gets besides: the apology still comes within 3 s.
+TAKEOVER_S = 0.25
+
 # Kept free behind the last words, for the network and the carrier to deliver them.
 FAREWELL_MARGIN_S = 1.0
 
@@ -29,7 +32,7 @@ def look_after(conversation: Conversation) -> None:
     elif conversation.parts.playout.mark_lost():
         conversation.parts.minutes.event("mark.lost", {})
         conversation.playout_ended()
-    elif now - _silent_since(conversation, now) > conversation.settings.provider_patience_s:
+    elif _is_mute(conversation, now):
         conversation.parts.minutes.event("provider.mute", {"phase": phase.value})
         _give_up_waiting(conversation)
     elif phase is Phase.LISTENING and _is_idle(conversation, now):
@@ -42,6 +45,11 @@ def ends_at(conversation: Conversation) -> float:
     farewell = clip.seconds if clip is not None else 3.0
     limit = conversation.settings.max_duration_s
     return conversation.started_at + max(0.0, limit - farewell - FAREWELL_MARGIN_S)
+
+
+def _is_mute(conversation: Conversation, now: float) -> bool:
+    over_s = now - _silent_since(conversation, now) - conversation.settings.provider_patience_s
+    return over_s > 0 and not (over_s <= TAKEOVER_S and conversation.taking_over)
 
 
 def _silent_since(conversation: Conversation, now: float) -> float:

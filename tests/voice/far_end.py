@@ -20,6 +20,7 @@ from apps.voice.ports import (
     ToolCall,
     ToolResult,
     ToolTerms,
+    Transcriber,
     Transferrer,
     Turn,
     Window,
@@ -147,6 +148,8 @@ class Call:
         tts: Mapping[str, Any] | None = None,
         clips: Mapping[LineName, Clip] | None = None,
         mind: Any = None,
+        voice: Any = None,
+        ears: Any = None,
         toolbox: Toolbox | None = None,
         transferrer: Transferrer | None = None,
         detector: BatchedSilero | None = None,
@@ -155,17 +158,18 @@ class Call:
         self._detector = detector
         self.ear = Ear(self.clock)
         self.notebook = Notebook()
-        self.transcriber = ScriptedTranscriber(_service(stt))
+        self.transcriber: Transcriber = ears or ScriptedTranscriber(service(stt))
+        self._services = Services(
+            mind or ScriptedMind(service(llm)),
+            voice or ScriptedVoice(service(tts)),
+            toolbox or NoTools(),
+        )
         self.talk: Conversation = assemble(
             settings or ConversationSettings((ChatMessage("system", "Be brief."),)),
             around=Surroundings(
                 self.clock, detector or Loudness(), self.ear, self.notebook, transferrer
             ),
-            services=Services(
-                mind or ScriptedMind(_service(llm)),
-                ScriptedVoice(_service(tts)),
-                toolbox or NoTools(),
-            ),
+            services=self._services,
             transcriber=self.transcriber,
             clips=DEFAULT_CLIPS if clips is None else clips,
         )
@@ -182,7 +186,8 @@ class Call:
         self._watch.cancel()
         await asyncio.gather(self._watch, return_exceptions=True)
         await self.talk.parts.speaker.aclose()
-        await self.transcriber.aclose()
+        for provider in (self.transcriber, self._services.mind, self._services.voice):
+            await provider.aclose()
         self.talk.parts.playout.close()
         self.talk.parts.hearing.close()
         if self._detector is not None:
@@ -220,5 +225,5 @@ DEFAULT_CLIPS: Mapping[LineName, Clip] = {
 }
 
 
-def _service(options: Mapping[str, Any] | None) -> ServiceSettings:
+def service(options: Mapping[str, Any] | None) -> ServiceSettings:
     return ServiceSettings("scripted", options=options or {})
