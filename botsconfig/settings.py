@@ -230,6 +230,7 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "5/15m/key,30/d/key"}
 
 MFA_ADAPTER = "apps.dashboard.login.SecondFactors"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_ISSUER = "botsconfig"
 # A phone's clock may be half a minute off.
 MFA_TOTP_TOLERANCE = 1

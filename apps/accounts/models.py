@@ -229,6 +229,7 @@ class AuditEntry(AppendOnly):
         verbose_name_plural = "audit entries"
         indexes = [
             models.Index(fields=("account", "-created_at", "-id"), name="audit_newest"),
+            models.Index(fields=("-created_at", "-id"), name="audit_newest_of_all"),
             models.Index(fields=("account", "action", "-created_at", "-id"), name="audit_action"),
             models.Index(fields=("account", "actor_id", "-created_at", "-id"), name="audit_actor"),
             models.Index(

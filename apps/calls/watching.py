@@ -17,7 +17,7 @@ watching        phase, and what the bot is saying: the state that the rest goes 
 phase           phase, cause: a row of the turn table was taken
 caller.partial  utterance, text: replaces the one before
 caller.final    utterance, text
-bot.answer      stages_ms, latency_ms: the bot's first audio was sent
+bot.answer      stages_ms, latency_ms: the bot's first audio was sent; its turn tells the rest
 bot.says        talk, source, said, heard: said so far, and what of it has been heard
 turn            index, role, source, said, heard, interrupted, started_ms, ended_ms, stages_ms,
                 latency_ms: as the transcript has it

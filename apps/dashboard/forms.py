@@ -11,6 +11,7 @@ from django.db.models import QuerySet
 from rest_framework import serializers
 
 from apps.accounts.models import Account
+from apps.calls.dialling import WishRefused
 from apps.core.errors import fields_flatten
 from apps.dashboard.refusals import REFUSALS, refusal_of
 
@@ -99,6 +100,8 @@ class RuledForm(PlainForm):
             yield
         except serializers.ValidationError as exc:
             self.refuse(exc.detail)
+        except WishRefused as exc:
+            self.refuse(exc.fields)
         except REFUSALS as exc:
             field, text = refusal_of(exc)
             self.add_error(field if field in self.fields else None, text)

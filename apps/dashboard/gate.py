@@ -5,9 +5,11 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 from typing import Any
+from urllib.parse import urlencode, urlsplit, urlunsplit
 
 from allauth.usersessions.models import UserSession
 from django.conf import settings
+from django.contrib.auth import REDIRECT_FIELD_NAME
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -28,6 +30,7 @@ OPEN = frozenset(
         "account_reauthenticate",
         "mfa_authenticate",
         "mfa_reauthenticate",
+        "mfa_add_webauthn",
         SET_UP,
         "admin:jsi18n",
     )
@@ -61,22 +64,36 @@ class GateMiddleware:
     ) -> HttpResponseBase | None:
         if not request.path_info.startswith(PREFIX):
             return None
-        user = request.user
         match = request.resolver_match
-        if not isinstance(user, User) or (match and match.view_name in OPEN):
-            # Who is not logged in at all is sent to do so by the page itself.
+        if match and match.view_name in OPEN:
             return None
+        user = request.user
+        if not isinstance(user, User):
+            return _logged_out(request)
         if may_enter(user):
             return None
         return _refusal(request) if user.is_staff else _no_staff(request)
 
 
+def _logged_out(request: HttpRequest) -> HttpResponseBase | None:
+    if not _is_fragment(request):
+        return None  # a page sends to the login by itself
+    here = urlsplit(request.headers.get("HX-Current-URL", ""))
+    back = urlencode({REDIRECT_FIELD_NAME: urlunsplit(("", "", here.path, here.query, ""))})
+    return HttpResponse(status=401, headers={"HX-Redirect": f"{reverse('admin:login')}?{back}"})
+
+
 def _refusal(request: HttpRequest) -> HttpResponseBase:
     url = reverse(SET_UP)
-    if "HX-Request" in request.headers:
-        # A redirect would be followed unseen, and its page put in the place of a fragment.
+    if _is_fragment(request):
         return HttpResponse(status=403, headers={"HX-Redirect": url})
     return redirect(url)
+
+
+def _is_fragment(request: HttpRequest) -> bool:
+    # A redirect would be followed unseen, and its page put in the place of a fragment: htmx has
+    # a header to have the whole page go elsewhere.
+    return "HX-Request" in request.headers
 
 
 def _no_staff(request: HttpRequest) -> HttpResponse:

@@ -9,6 +9,7 @@ from allauth.account.views import login, logout, reauthenticate
 from allauth.mfa.base.views import authenticate
 from allauth.mfa.base.views import reauthenticate as reauthenticate_by_code
 from allauth.mfa.recovery_codes.views import download_recovery_codes
+from allauth.mfa.webauthn.views import reauthenticate_webauthn
 from django.contrib import admin
 from django.contrib.auth.decorators import login_required
 from django.urls import path
@@ -23,6 +24,7 @@ urlpatterns = [
     path("logout/", logout, name="account_logout"),
     path("confirm/", reauthenticate, name="account_reauthenticate"),
     path("confirm/code/", reauthenticate_by_code, name="mfa_reauthenticate"),
+    path("confirm/key/", reauthenticate_webauthn, name="mfa_reauthenticate_webauthn"),
     path(
         "password_change/",
         login_required(security.Password.as_view()),
@@ -34,6 +36,12 @@ urlpatterns = [
         "security/app/remove/",
         security.NoAuthenticatorApp.as_view(),
         name="mfa_deactivate_totp",
+    ),
+    path("security/keys/add/", security.SecurityKey.as_view(), name="mfa_add_webauthn"),
+    path(
+        "security/keys/<int:pk>/remove/",
+        security.NoSecurityKey.as_view(),
+        name="mfa_remove_webauthn",
     ),
     path(_codes, security.RecoveryCodes.as_view(), name="mfa_view_recovery_codes"),
     path(f"{_codes}new/", security.NewRecoveryCodes.as_view(), name="mfa_generate_recovery_codes"),

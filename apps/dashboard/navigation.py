@@ -7,10 +7,12 @@ from typing import Any, Final
 from django.http import HttpRequest
 from django.urls import NoReverseMatch, reverse
 
+from apps.accounts.models import Account
 from apps.accounts.scopes import ADMIN
-from apps.dashboard.scoping import may
+from apps.dashboard.scoping import accounts_shown, may, shows_several
 
 SUPERUSERS: Final = "superuser"
+SETTINGS: Final = "admin:accounts_account_changelist"
 
 # Heading, then for each page: title, icon, URL name, the scope that it needs.
 _MENU: Final = (
@@ -48,7 +50,12 @@ def navigation(request: HttpRequest) -> list[dict[str, Any]]:
     groups = []
     for heading, pages in _MENU:
         items = [
-            {"title": title, "icon": icon, "link": link, "active": _is_here(request, link)}
+            {
+                "title": title,
+                "icon": icon,
+                "link": _single(request) or link if name == SETTINGS else link,
+                "active": _is_here(request, link),
+            }
             for title, icon, name, scope in pages
             if _allowed(request, scope) and (link := _link(name))
         ]
@@ -60,6 +67,16 @@ def _allowed(request: HttpRequest, scope: str) -> bool:
     if scope == SUPERUSERS:
         return bool(request.user.is_superuser)
     return not scope or may(request, scope)
+
+
+def _single(request: HttpRequest) -> str:
+    """Return the page of the only account shown; empty where there are several."""
+    accounts = accounts_shown(request, "configs:read")
+    if accounts is None and not shows_several(request):
+        accounts = list(Account.objects.values_list("pk", flat=True)[:1])
+    if accounts is None or len(accounts) != 1:
+        return ""
+    return reverse("admin:accounts_account_change", args=[accounts[0]])
 
 
 def _link(name: str) -> str:

@@ -10,7 +10,10 @@ from rest_framework.exceptions import Throttled
 from apps.accounts.connections import ConnectionChanged, ConnectionInUse, error_text
 from apps.accounts.credentials import UnknownProvider
 from apps.accounts.services import KeyIsOver, LastOwner
+from apps.calls.control import GatewayNotReached, OrderRefused
+from apps.calls.hangup import NothingToHangUpWith
 from apps.calls.numbers import NotReachable, NumberChanging, NumberOverridden
+from apps.calls.reach import NoConnection
 from apps.telephony.rest import TwilioError
 from apps.webhooks.endpoints import TooMany
 from apps.webhooks.replaying import NotNow
@@ -24,6 +27,14 @@ _WORDS: Mapping[type[Exception], Callable[[Any], str]] = {
     ),
     ConnectionChanged: lambda _: "Somebody else has changed it meanwhile. Look at it again.",
     Throttled: lambda exc: str(exc.detail),
+    NothingToHangUpWith: lambda _: (
+        "The call runs at a Twilio account that no connection is stored of: hang it up there."
+    ),
+    NoConnection: lambda _: (
+        "Twilio has to do this, and nothing is stored that it could be asked by: add a connection"
+        " of the call's Twilio account."
+    ),
+    **dict.fromkeys((OrderRefused, GatewayNotReached), str),
     **dict.fromkeys(
         (NotReachable, ConnectionInUse, KeyIsOver, LastOwner, TooMany, NotNow, UnknownProvider),
         str,

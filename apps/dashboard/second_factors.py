@@ -33,7 +33,7 @@ class SecondFactorShown(UserPage):
         found = tuple(super().get_fieldsets(request, obj))
         return (*found, ("Second factor", {"fields": ("second_factor",)})) if obj else found
 
-    @admin.display(description="authenticator app")
+    @admin.display(description="app or key")
     def second_factor(self, user: User) -> str:
         if not second_factor_is_on(user):
             return "Not set up"

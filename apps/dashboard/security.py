@@ -9,12 +9,14 @@ from allauth.mfa.base.views import IndexView
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.views import GenerateRecoveryCodesView, ViewRecoveryCodesView
 from allauth.mfa.totp.views import ActivateTOTPView, DeactivateTOTPView
+from allauth.mfa.webauthn.views import AddWebAuthnView, RemoveWebAuthnView
 from allauth.usersessions.models import UserSession
 from allauth.usersessions.views import ListUserSessionsView
 from django.contrib import admin, messages
 from django.contrib.auth.decorators import login_required
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import get_object_or_404, redirect
+from django.urls import reverse_lazy
 from django.views.decorators.http import require_POST
 from django.views.generic.base import ContextMixin
 
@@ -64,6 +66,19 @@ class NoAuthenticatorApp(InFrame, DeactivateTOTPView):
     """No second factor any more."""
 
     title = "Remove the authenticator app"
+
+
+class SecurityKey(InFrame, AddWebAuthnView):
+    """A second factor: a key in a USB port, or a passkey."""
+
+    title = "Add a security key or passkey"
+
+
+class NoSecurityKey(InFrame, RemoveWebAuthnView):
+    """One key less."""
+
+    title = "Remove a key"
+    success_url = reverse_lazy("mfa_index")
 
 
 class RecoveryCodes(InFrame, ViewRecoveryCodesView):

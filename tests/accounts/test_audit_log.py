@@ -78,11 +78,11 @@ def test_a_rotation_names_the_successor(account: Account) -> None:
 
 def test_a_membership_leaves_its_changes(account: Account) -> None:
     user = User.objects.create(username="alice")
-    for role in ("viewer", "owner"):
+    for role in ("viewer", "admin"):
         membership_put(account=account, user=user, role=role, actor=Actor())
-    assert (_latest().before, _latest().after) == ({"role": "viewer"}, {"role": "owner"})
+    assert (_latest().before, _latest().after) == ({"role": "viewer"}, {"role": "admin"})
     membership_delete(membership=Membership.objects.get(), actor=Actor())
-    assert _latest().before == {"user": "alice", "role": "owner"}
+    assert _latest().before == {"user": "alice", "role": "admin"}
     assert not Membership.objects.exists()
 
 

@@ -165,3 +165,55 @@ def test_the_login_is_light(visitor_for: VisitorFor) -> None:
     visitor.page.wait_for_load_state("networkidle")
     assert len(sizes) <= 8
     assert sum(sizes) < 20_000
+
+
+@pytest.mark.parametrize("size", [DESKTOP], ids=["desktop"])
+def test_a_key_is_added_asked_for_and_removed(visitor_for: VisitorFor) -> None:
+    person(is_superuser=True)
+    visitor = visitor_for()
+    # Browsers have no keys for addresses of numbers.
+    visitor.origin = visitor.origin.replace("127.0.0.1", "localhost")
+    _plug_in_a_key(visitor.page)
+    page = log_in(visitor)
+    page.wait_for_url("**/admin/")
+    visitor.open("/admin/security/keys/add/")
+    visitor.clean()
+    page.get_by_label("Name of the key").fill("Blue key")
+    page.get_by_role("button", name="Add it").click()
+    page.wait_for_url("**/recovery-codes/")
+    page.get_by_role("link", name="Done").click()
+    expect(page.get_by_text("Blue key")).to_be_visible()
+    visitor.clean()
+    page.context.clear_cookies()
+    log_in(visitor)
+    visitor.clean()
+    page.get_by_role("button", name="Use a security key").click()
+    page.wait_for_url("**/admin/")
+    visitor.open("/admin/security/")
+    page.get_by_role("link", name="Remove Blue key").click()
+    visitor.clean()
+    page.get_by_role("button", name="Remove the key").click()
+    expect(page.get_by_text("The key is removed.")).to_be_visible()
+    page.context.clear_cookies()
+    log_in(visitor).wait_for_url("**/admin/")
+
+
+@pytest.mark.parametrize("size", [DESKTOP], ids=["desktop"])
+def test_who_uses_no_key_is_told_so(visitor_for: VisitorFor) -> None:
+    person()
+    visitor = visitor_for()
+    log_in(visitor).wait_for_url("**/admin/")
+    visitor.open("/admin/security/keys/add/")
+    # Over plain http, at an address of numbers, there is none.
+    visitor.page.get_by_role("button", name="Add it").click()
+    expect(visitor.page.get_by_text("No key was used.")).to_be_visible()
+    visitor.clean()
+
+
+def _plug_in_a_key(page: Page) -> None:
+    """Chromium's own make-believe security key, which is touched at once."""
+    tools = page.context.new_cdp_session(page)
+    tools.send("WebAuthn.enable")
+    kind = {"protocol": "ctap2", "transport": "usb", "automaticPresenceSimulation": True}
+    checked = {"hasResidentKey": True, "hasUserVerification": True, "isUserVerified": True}
+    tools.send("WebAuthn.addVirtualAuthenticator", {"options": {**kind, **checked}})

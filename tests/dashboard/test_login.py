@@ -97,6 +97,15 @@ def test_who_is_staff_no_more_is_shown_the_way_out(client: Client, ada: User) ->
     assert client.get("/admin/")["Location"].startswith("/admin/login/")
 
 
+def test_a_fragment_of_who_is_logged_out_has_the_page_go_to_the_login(
+    client: Client, db: None
+) -> None:
+    page = "https://voice.example.com/admin/calls/call/?page=2"
+    answer = client.get("/admin/", headers={"hx-request": "true", "hx-current-url": page})
+    assert answer.status_code == 401
+    assert answer["HX-Redirect"] == "/admin/login/?next=%2Fadmin%2Fcalls%2Fcall%2F%3Fpage%3D2"
+
+
 def test_who_logs_out_is_out(client: Client, ada: User) -> None:
     log_in(client)
     assert client.post("/admin/logout/")["Location"] == "/admin/login/"

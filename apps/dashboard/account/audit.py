@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +11,7 @@ from urllib.parse import urlencode
 import orjson
 from django import forms
 from django.contrib import admin
-from django.db.models import Q, QuerySet
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.urls import reverse
 from unfold.admin import ModelAdmin
@@ -20,6 +21,7 @@ from apps.accounts.models import AuditEntry
 from apps.accounts.scopes import ADMIN
 from apps.dashboard.columns import moment
 from apps.dashboard.filters import SpanFilter
+from apps.dashboard.paging import NewestPaginator
 from apps.dashboard.rows import RowPages
 from apps.dashboard.scoping import AccountScoped
 
@@ -66,7 +68,12 @@ class ActorFilter(TextFilterBase):
 
     def queryset(self, request: HttpRequest, queryset: QuerySet[Any]) -> QuerySet[Any]:
         value = self.value()
-        return queryset.filter(Q(actor_id=value) | Q(actor_name=value)) if value else queryset
+        if not value:
+            return queryset
+        try:
+            return queryset.filter(actor_id=str(uuid.UUID(value)))
+        except ValueError:
+            return queryset.filter(actor_name=value)
 
 
 class TargetFilter(TextFilterBase):
@@ -118,7 +125,10 @@ class AuditEntryAdmin(RowPages, AccountScoped, AuditAdminBase):
     list_filter_submit = True
     list_select_related = ("account",)
     sortable_by = ()
-    show_full_result_count = False  # counting a whole log for the sake of a number
+    list_per_page = 30
+    paginator = NewestPaginator
+    list_before_template = "dashboard/parts/newest.html"
+    show_full_result_count = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[AuditEntry]:
         return super().get_queryset(request).select_related("account")

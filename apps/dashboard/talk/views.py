@@ -30,6 +30,7 @@ from apps.calls.models import Call
 from apps.dashboard.pages import needs, page
 from apps.dashboard.scoping import actor_in, may, narrowed, person_of
 from apps.dashboard.talk.choices import choices_of, numbers_of
+from apps.telephony.rest import MEANINGS
 
 SCOPE = "calls:write"
 LARGEST = 64 * 1024
@@ -155,7 +156,7 @@ def dial(request: HttpRequest, config: TwilioConfig, asked: dict[str, Any]) -> d
     except Full as full:
         raise Wrong(str(full), status=409) from None
     if call.status == Call.Status.FAILED and not call.call_sid:
-        raise Wrong(call.error or "Twilio did not place the call.", status=409)
+        raise _refused(call)
     return {"url": reverse("admin:calls_call_change", args=[call.pk])}
 
 
@@ -187,6 +188,13 @@ def _config(request: HttpRequest, pk: uuid.UUID) -> TwilioConfig:
     if not may(request, "configs:read", config.account_id):
         raise Http404
     return config
+
+
+def _refused(call: Call) -> Wrong:
+    """Return what Twilio, who would not place a call, is told to have said, and of which field."""
+    why = call.error or "Twilio did not place the call."
+    meaning = MEANINGS.get(int(call.error_code)) if call.error_code.isdecimal() else None
+    return Wrong(why, status=409, fields={meaning.field: [why]} if meaning else {})
 
 
 def _body(request: HttpRequest) -> dict[str, Any]:

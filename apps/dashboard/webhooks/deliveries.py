@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import orjson
@@ -11,14 +12,16 @@ from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import redirect
 from django.utils.safestring import SafeString
+from django.utils.translation import gettext as _
 from unfold.admin import ModelAdmin
 
 from apps.dashboard.columns import badge, moment
+from apps.dashboard.paging import NewestPaginator
 from apps.dashboard.rows import RowPages, act
-from apps.dashboard.scoping import AccountScoped, actor_in, may
+from apps.dashboard.scoping import AccountScoped, actor_in, may, narrowed
 from apps.webhooks.delivering import payload
 from apps.webhooks.kinds import NAMES
-from apps.webhooks.models import Delivery
+from apps.webhooks.models import Delivery, Endpoint
 from apps.webhooks.replaying import delivery_replay
 
 if TYPE_CHECKING:
@@ -28,6 +31,35 @@ else:
 
 READ, WRITE = "webhooks:read", "webhooks:write"
 _LOOKS = {"delivered": "good", "dead": "bad"}
+
+
+class EndpointFilter(admin.SimpleListFilter):
+    """One endpoint's, always: an index leads to the newest of one, to those of all none does."""
+
+    title = "endpoint"
+    parameter_name = "endpoint"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, str]]:
+        rows = narrowed(request, Endpoint.objects.all(), READ)
+        return [(str(pk), url) for pk, url in rows.values_list("pk", "url")]
+
+    def value(self) -> str | None:
+        """Return what was chosen, or the newest endpoint."""
+        known = [str(pk) for pk, _ in self.lookup_choices]
+        found = super().value()
+        return found if found in known else next(iter(known), None)
+
+    def has_output(self) -> bool:
+        return len(self.lookup_choices) > 1
+
+    def choices(self, changelist: Any) -> Iterator[Any]:
+        for choice in super().choices(changelist):
+            if choice["display"] != _("All"):
+                yield choice
+
+    def queryset(self, request: HttpRequest, queryset: QuerySet[Delivery]) -> QuerySet[Delivery]:
+        chosen = self.value()
+        return queryset.filter(endpoint_id=chosen) if chosen else queryset.none()
 
 
 class KindFilter(admin.SimpleListFilter):
@@ -55,9 +87,12 @@ class DeliveryAdmin(RowPages, AccountScoped, DeliveryAdminBase):
         *("kind", "state", "answer", "attempts"),
         *("endpoint", moment("created_at", "when")),
     )
-    list_filter = ("status", KindFilter)
+    list_filter = (EndpointFilter, "status", KindFilter)
     list_select_related = ("endpoint",)
     sortable_by = ()
+    list_per_page = 30
+    paginator = NewestPaginator
+    list_before_template = "dashboard/webhooks/of_endpoint.html"
     show_full_result_count = False
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Delivery]:

@@ -12,6 +12,7 @@ from pytest_django import DjangoAssertNumQueries
 from apps.accounts.audit import Actor, Target, audit_record
 from apps.accounts.models import Account, AuditEntry
 from apps.accounts.services import account_patch, api_key_create
+from apps.dashboard import paging
 from apps.dashboard.account.audit import target_page
 from tests.dashboard.people import KEEPERS, ROLES, Login, person
 
@@ -103,3 +104,16 @@ def test_the_list_costs_the_same_for_many(
     client = as_(account, "admin")
     with django_assert_max_num_queries(8):
         client.get(LIST)
+
+
+def test_a_long_log_is_not_counted_to_its_end(
+    as_: Login, account: Account, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(paging, "COUNTED", 5)
+    client = as_(account, "admin")
+    assert "The newest" not in text(client.get(LIST))
+    for count in range(10):
+        audit_record(
+            account=account, actor=Actor(), action="a.b", target=Target("call", str(count))
+        )
+    assert "The newest 5 of them. Filter by time" in text(client.get(LIST))

@@ -223,6 +223,15 @@ def test_deliveries_are_filtered_by_endpoint_state_and_event(as_: Login, dead: D
         assert page.count(url("change", dead)) == count, query
 
 
+def test_deliveries_are_shown_of_one_endpoint_at_a_time(as_: Login, dead: Delivery) -> None:
+    client = as_(dead.endpoint.account, "viewer")
+    assert url("change", dead) in text(client.get(DELIVERIES))
+    newest = Endpoint.objects.create(account=dead.endpoint.account, url=f"{URL}/2", secret="whsec_")
+    for query in ("", "?endpoint=none", f"?endpoint={newest.pk}"):
+        assert url("change", dead) not in text(client.get(f"{DELIVERIES}{query}"))
+    assert url("change", dead) in text(client.get(f"{DELIVERIES}?endpoint={dead.endpoint_id}"))
+
+
 def test_a_disabled_endpoint_says_to_enable_it_before_anything_is_sent_again(
     as_: Login, endpoint: Endpoint
 ) -> None:

@@ -8,6 +8,8 @@ const STAGES = {
   sentence: "First sentence",
   voice: "Voice",
   line: "Sending",
+  lead_in: "Silence before its first sound",
+  network: "Network, there and back",
 };
 const SOURCES = {
   greeting: "greeting",
@@ -55,7 +57,10 @@ function latency(turn) {
     meter.setAttribute("aria-hidden", "true");
     list.append(element("dt", "", STAGES[name] ?? name), element("dd", "bc-number", meter, ` ${Math.round(ms)} ms`));
   }
-  const summary = element("summary", "bc-number", `${Math.round(turn.latency_ms)} ms`);
+  const clockFace = element("span", "material-symbols-outlined md-18", "timer");
+  clockFace.setAttribute("aria-hidden", "true");
+  const words = element("span", "bc-visually-hidden", "Answered after");
+  const summary = element("summary", "bc-number", clockFace, words, ` ${Math.round(turn.latency_ms)} ms`);
   summary.title = "From the end of the caller's speech to the answer's first sound";
   return element("details", "bc-latency", summary, list);
 }
@@ -70,7 +75,6 @@ export class CallTranscript {
     now.append(this.partial, this.saying);
     this.turns = new Map();
     this.streams = [];
-    this.latencies = [];
   }
 
   /** Take an event; others than it shows are passed over. */
@@ -111,7 +115,6 @@ export class CallTranscript {
     item.place = this.streams.indexOf(turn.stream) * 1e6 + turn.index;
     const next = [...this.log.children].find((other) => other.place > item.place);
     this.log.insertBefore(item, next ?? null);
-    if (turn.latency_ms !== null) this.latencies.push(turn.latency_ms);
     this.#follow();
   }
 

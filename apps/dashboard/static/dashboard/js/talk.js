@@ -100,7 +100,7 @@ function show(state) {
   const live = state === "live";
   for (const button of document.querySelectorAll("[data-live]")) button.disabled = !live;
   $("call").hidden = $("without").hidden = state !== "idle";
-  $("hang-up").hidden = state === "idle";
+  $("hang-up").hidden = $("mute").hidden = state === "idle";
   $("after").hidden = true;
 }
 
@@ -161,7 +161,7 @@ function onCall(begun, microphone) {
   show("live");
   say("Connected");
   $("call-page").href = urls.call.replace("00000000-0000-0000-0000-000000000000", begun.call);
-  $("mute").hidden = !microphone;
+  $("mute").disabled = !microphone;
   $("mute").setAttribute("aria-pressed", "false");
   watch = new CallWatch(begun.call);
   watch.addEventListener("event", ({ detail }) => happened(detail));
@@ -172,7 +172,7 @@ function onCall(begun, microphone) {
 function happened(event) {
   transcript.take(event);
   if (event.kind === "phase" || event.kind === "watching") showPhase(event.phase);
-  if (event.kind === "bot.answer") $("latency").textContent = `${Math.round(event.latency_ms)} ms`;
+  if (event.latency_ms) $("latency").textContent = `${Math.round(event.latency_ms)} ms`;
   if (event.kind === "tools") showTools(event.running);
   if (event.kind === "unreachable") problem(new Error(`The transcript comes late: ${event.why}`));
 }
