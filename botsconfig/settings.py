@@ -178,6 +178,8 @@ ASGI_APPLICATION = "botsconfig.asgi.application"
 # A redirect loses a POST's body and breaks Twilio's signature: both spellings are routed instead.
 APPEND_SLASH = False
 DATA_UPLOAD_MAX_MEMORY_SIZE = 2 * 1024 * 1024
+# A bot may have 200 variables, 64 tools with headers and 50 transfers, each with some fields.
+DATA_UPLOAD_MAX_NUMBER_FIELDS = 4_000
 
 TEMPLATES = [
     {

@@ -15,8 +15,8 @@ from apps.dashboard.forms import MomentField, PlainForm
 class SpanForm(PlainForm):
     """From when to when."""
 
-    since = MomentField(required=False, label="From")
-    until = MomentField(required=False, label="Until")
+    since = MomentField(required=False, label="From this time on")
+    until = MomentField(required=False, label="Before this time")
 
 
 class SpanFilter(admin.SimpleListFilter):

@@ -156,6 +156,24 @@ def test_rows_come_and_go(visitor_for: VisitorFor, account: Account) -> None:
 
 
 @one_size
+def test_a_tool_is_tried_beside_its_fields(visitor_for: VisitorFor, account: Account) -> None:
+    visitor = visitor_for("operator", account)
+    page = visitor.page
+    visitor.open(at(full(account)))
+    tool = page.locator("[data-rows=tools] > li").nth(2)
+    tool.locator("summary").first.press("Enter")
+    tool.locator("summary", has_text="Try it").press("Enter")
+    tool.get_by_label("Arguments (JSON)").fill("{")
+    tool.get_by_role("button", name="Ask the webhook").press("Enter")
+    expect(tool.get_by_text("The arguments are no JSON.")).to_be_visible()
+    tool.get_by_label("Arguments (JSON)").fill("{}")
+    tool.get_by_role("button", name="Ask the webhook").press("Enter")
+    expect(tool.get_by_text("GET https://hotel.example/look")).to_be_visible()
+    expect(page.locator("#unsaved")).to_be_hidden()
+    visitor.clean()
+
+
+@one_size
 def test_leaving_with_unsaved_work_is_asked_about(
     visitor_for: VisitorFor, account: Account
 ) -> None:

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import expect
 
+from apps.accounts.audit import Actor
 from apps.accounts.models import Account, ApiKey
-from apps.accounts.services import api_key_verify
+from apps.accounts.services import account_patch, api_key_verify
 from apps.bots.models import TwilioConfig
 from apps.calls.models import PhoneNumber
 from apps.calls.number_watch import SETTLING, numbers_refresh
@@ -174,6 +175,24 @@ def test_calling_hours_are_set_by_days_and_times(visitor_for: VisitorFor, accoun
     account.refresh_from_db()
     days = {"days": ["mon"], "timezone": "callee"}
     assert account.calling_hours == {"from": "09:00", "until": "17:30", **days}
+    visitor.clean()
+
+
+def test_the_log_is_filtered_by_the_keyboard_and_shows_what_changed(
+    visitor_for: VisitorFor, account: Account
+) -> None:
+    account_patch(account_id=account.pk, changes={"name": "Inn"}, actor=Actor())
+    visitor = visitor_for("admin", account)
+    page = visitor.page
+    visitor.open("/admin/accounts/auditentry/")
+    page.get_by_role("button", name="Filters").press("Enter")
+    page.get_by_label("By action").fill("account.update")
+    page.get_by_label("By action").press("Enter")
+    expect(page.get_by_role("row").filter(has_text="account.create")).to_have_count(0)
+    visitor.clean()
+    page.locator("#result_list a").first.click()
+    expect(page.locator("del")).to_have_text("Hotel")
+    expect(page.locator("ins")).to_have_text("Inn")
     visitor.clean()
 
 

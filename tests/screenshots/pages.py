@@ -33,7 +33,7 @@ class Shot:
 
 def _first_recorded(page: Page, made: Made) -> None:
     """From the list to the newest call, which was recorded."""
-    page.locator("#result_list tbody a[href*='/calls/call/']").first.click()
+    page.locator(".bc-calls tbody a").first.click()
     page.wait_for_load_state("load")
     page.wait_for_timeout(1_500)
 

@@ -125,6 +125,7 @@ class AuditEntryAdmin(RowPages, AccountScoped, AuditAdminBase):
     list_filter_submit = True
     list_select_related = ("account",)
     sortable_by = ()
+    show_facets = admin.ShowFacets.NEVER  # they would count the whole of it
     list_per_page = 30
     paginator = NewestPaginator
     list_before_template = "dashboard/parts/newest.html"

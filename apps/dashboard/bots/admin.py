@@ -78,7 +78,7 @@ class TwilioConfigAdmin(AccountScoped, BotAdminBase):
     search_fields = ("name", "account__name")
     search_help_text = "By name, or by Bot ID"
     ordering = ("-updated_at",)
-    list_per_page = 50
+    list_per_page = 25
     show_full_result_count = False
     list_before_template = "dashboard/bots/list_before.html"
     actions = ()

@@ -31,7 +31,7 @@ def put(body: dict[str, Any], path: str, value: Any) -> None:
 def difference(before: Any, after: Any) -> Any:
     """Return the merge patch (RFC 7396) that makes an object another.
 
-    A member that is None in ``after`` is one that the patch takes away, whatever stands before.
+    A member that is None in both stays; one that is None in ``after`` alone is taken away.
     """
     patch: dict[str, Any] = dict.fromkeys(before.keys() - after.keys())
     for name, value in after.items():
@@ -39,9 +39,7 @@ def difference(before: Any, after: Any) -> Any:
         if isinstance(value, Mapping) and isinstance(old, Mapping):
             if inner := difference(old, value):
                 patch[name] = inner
-        elif value is not None and _same(old, value):
-            continue
-        else:
+        elif old is ABSENT or not _same(old, value):
             patch[name] = value
     return patch
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from django.urls import reverse
 from django.utils import timezone
@@ -14,18 +12,13 @@ from apps.accounts.models import Account, AuditEntry
 from apps.accounts.services import account_patch, api_key_create
 from apps.dashboard import paging
 from apps.dashboard.account.audit import target_page
-from tests.dashboard.people import KEEPERS, ROLES, Login, person
+from tests.dashboard.people import KEEPERS, ROLES, Login, person, text
 
 LIST = "/admin/accounts/auditentry/"
 
 
 def url(entry: AuditEntry) -> str:
     return reverse("admin:accounts_auditentry_change", args=[entry.pk])
-
-
-def text(answer: Any) -> str:
-    found: str = answer.content.decode()
-    return found
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from django.urls import reverse
 from pytest_django import Settings
@@ -11,7 +9,7 @@ from pytest_django import Settings
 from apps.accounts.audit import Actor
 from apps.accounts.credentials import credential_put, credential_secrets
 from apps.accounts.models import Account, Credential
-from tests.dashboard.people import KEEPERS, ROLES, Login
+from tests.dashboard.people import KEEPERS, ROLES, Login, text
 
 LIST = "/admin/accounts/credential/"
 ADD = f"{LIST}add/"
@@ -25,11 +23,6 @@ def openai(account: Account) -> Credential:
 
 def url(name: str, credential: Credential) -> str:
     return reverse(f"admin:accounts_credential_{name}", args=[credential.pk])
-
-
-def text(answer: Any) -> str:
-    found: str = answer.content.decode()
-    return found
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -13,7 +13,7 @@ from django.utils import timezone
 from apps.accounts.audit import Actor
 from apps.accounts.models import Account, ApiKey, AuditEntry, User
 from apps.accounts.services import api_key_create, api_key_verify, membership_put
-from tests.dashboard.people import KEEPERS, ROLES, Login
+from tests.dashboard.people import KEEPERS, ROLES, Login, shown_secret, text
 
 LIST = "/admin/accounts/apikey/"
 ADD = f"{LIST}add/"
@@ -30,15 +30,6 @@ def form(account: Account, **more: Any) -> dict[str, Any]:
 
 def url(name: str, key: ApiKey) -> str:
     return reverse(f"admin:accounts_apikey_{name}", args=[key.pk])
-
-
-def text(answer: Any) -> str:
-    found: str = answer.content.decode()
-    return found
-
-
-def shown_key(answer: Any) -> str:
-    return text(answer).partition('<code id="secret"')[2].partition(">")[2].partition("<")[0]
 
 
 def is_kept_nowhere(client: Client, secret: str) -> bool:
@@ -65,7 +56,7 @@ def test_keys_are_made_and_ended_by_owners_and_admins(
 def test_a_new_key_is_shown_once_and_kept_nowhere(as_: Login, account: Account) -> None:
     client = as_(account, "admin")
     answer = client.post(ADD, form(account, scopes=["calls:read", "configs:read"]))
-    secret = shown_key(answer)
+    secret = shown_secret(answer)
     made = api_key_verify(secret)
     assert made is not None
     assert made.scopes == ["configs:read", "calls:read"]
@@ -79,10 +70,10 @@ def test_a_rotated_key_is_shown_once_and_the_old_one_works_on(as_: Login, accoun
     old, secret = api_key_create(account=account, actor=Actor(), name="script")
     client = as_(account, "owner")
     answer = client.post(url("rotate", old), {"grace_seconds": "3600"})
-    made = api_key_verify(shown_key(answer))
+    made = api_key_verify(shown_secret(answer))
     assert made is not None and made.name == "script"
     assert api_key_verify(secret) == old
-    assert is_kept_nowhere(client, shown_key(answer))
+    assert is_kept_nowhere(client, shown_secret(answer))
     page = text(client.post(url("rotate", old), {"grace_seconds": "0"}))
     assert "The key was rotated already" in page
 

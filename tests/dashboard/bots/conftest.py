@@ -22,7 +22,7 @@ VENDOR_KEY = "sk-vendor-key-of-the-bot"
 FULL: dict[str, Any] = {
     "name": "Front desk",
     "max_duration": 900,
-    "metadata": {"team": "ops", "deep": {"levels": [1, {"two": None}]}},
+    "metadata": {"team": "ops", "nothing": None, "deep": {"levels": [1, {"two": None}]}},
     "config": {
         "llm": {
             "provider": "openai",

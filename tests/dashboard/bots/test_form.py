@@ -74,7 +74,7 @@ def test_secrets_stay_with_whatever_is_saved(full: TwilioConfig) -> None:
         ("config.lines.filler", "Wait.", {"config": {"lines": {"filler": "Wait."}}}),
         ("config.lines.filler:silent", "", {"config": {"lines": {"filler": None}}}),
         ("config.lines.apology", " ", {"config": {"lines": {"apology": " "}}}),
-        ("metadata", '{"team": "ops"}', {"metadata": {"deep": None}}),
+        ("metadata", '{"team": "ops"}', {"metadata": {"deep": None, "nothing": None}}),
         ("variables-1-default", "6", {"config": {"variables": {"rooms": {"default": 6}}}}),
         ("variables-0-default", "", {"config": {"variables": {"hotel": {"default": None}}}}),
         (
@@ -144,10 +144,12 @@ def test_a_new_address_gets_no_old_headers_and_says_so(full: TwilioConfig) -> No
 
 
 def test_another_provider_starts_afresh(full: TwilioConfig) -> None:
-    asked = {"config.stt.provider": "scripted", "for.stt": "deepgram"}
+    # The page had Deepgram's controls: it ran no script.
+    asked = {"config.stt.provider": "gladia", "for.stt": "deepgram"}
     _save(full, _changed(full, **asked))
     stt = _native(full)["config"]["stt"]
-    assert stt["provider"] == "scripted"
+    assert stt["provider"] == "gladia"
+    assert "nova" not in stt["model"]
     assert "keyterms" not in stt
     assert "smart_format" not in stt
 
@@ -233,12 +235,13 @@ def test_what_an_older_form_kept_stays(account: Account) -> None:
     assert version_of(config).kept == kept
 
 
-def test_who_saves_late_changes_nothing(full: TwilioConfig) -> None:
+@pytest.mark.parametrize("publish", [True, False])
+def test_who_saves_late_changes_nothing(full: TwilioConfig, publish: bool) -> None:
     form = _changed(full, name="Mine")
     base = version_of(full)
     config_patch(Write(full.account, full.id, Actor()), {"name": "Theirs"})
     with pytest.raises(StaleVersion):
-        _save(full, form, base=base, onto=base.number)
+        _save(full, form, base=base, onto=base.number, publish=publish)
     assert _native(full)["name"] == "Theirs"
 
 

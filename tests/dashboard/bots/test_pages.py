@@ -199,6 +199,23 @@ def test_who_writes_in_two_accounts_says_whose_bot_it_is(
     assert TwilioConfig.objects.get(name="Theirs").account == stranger
 
 
+def test_a_bot_with_all_that_it_may_have_is_saved(as_: Login, account: Account) -> None:
+    variables = {f"v{n}": {"default": str(n)} for n in range(200)}
+    tools = [{"name": f"t{n}"} for n in range(64)]
+    headers = {"X-A": "first", "X-B": "second"}
+    hooks = {f"t{n}": {"url": "https://a.example", "custom_headers": headers} for n in range(64)}
+    transfers = {f"p{n}": {"to": "+4930123456"} for n in range(50)}
+    llm = {**BODY["config"]["llm"], "tools": tools}
+    more = {"llm": llm, "variables": variables, "transfers": transfers}
+    body = {**BODY, "config": {**BODY["config"], **more}, "webhook_tools": hooks}
+    config = config_create(account=account, draft=draft_read(body), actor=Actor())
+    before = version_of(config)
+    client = as_(account, "operator")
+    assert client.post(at(config), sent(config, name="New")).status_code == 302
+    assert version_of(config).document == {**before.document, "name": "New"}
+    assert version_of(config).secrets == before.secrets
+
+
 def test_another_provider_brings_its_own_fields(as_: Login, full: TwilioConfig) -> None:
     client = as_(full.account, "operator")
     query = {"bot": str(full.pk), "version": "1", "config.tts.provider": "elevenlabs"}
@@ -255,12 +272,14 @@ def test_versions_are_published_and_restored(as_: Login, full: TwilioConfig) -> 
 def test_a_version_shows_its_diff_by_words(as_: Login, full: TwilioConfig) -> None:
     client = as_(full.account, "operator")
     prompt = "You are {{hotel}}'s back desk.\n\nBe brief."
-    client.post(at(full), sent(full, **{"config.llm.prompt": prompt, "max_duration": "901"}))
+    changed = {"config.llm.prompt": prompt, "max_duration": "901", "tools-1-header-0-value": "x"}
+    client.post(at(full), sent(full, **changed))
     page = client.get(at(full, "versions/2")).content.decode()
     assert "<del>front</del>" in page
     assert "<ins>back</ins>" in page
     assert "<del>900</del>" in page
     assert "<ins>901</ins>" in page
+    assert page.count("A secret changed; it is not shown.") == 1
     assert "Compared with version" in page
     assert "Nothing differs" in client.get(at(full, "versions/2") + "?to=2").content.decode()
     assert client.get(at(full, "versions/3")).status_code == 404

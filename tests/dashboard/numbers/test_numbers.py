@@ -20,7 +20,7 @@ from apps.calls.number_watch import SETTLING, numbers_refresh
 from apps.calls.numbers import Change, number_assign
 from apps.simulator.twilio.state import Resource
 from tests.conftest import BODY
-from tests.dashboard.people import ROLES, WRITERS, Login
+from tests.dashboard.people import ROLES, WRITERS, Login, text
 from tests.support.twilio import TwilioStandIn
 
 DEMO = "https://demo.twilio.com/welcome/voice/"
@@ -54,11 +54,6 @@ def settled() -> None:
 
 def url(name: str, number: PhoneNumber) -> str:
     return reverse(f"admin:calls_phonenumber_{name}", args=[number.pk])
-
-
-def text(answer: Any) -> str:
-    found: str = answer.content.decode()
-    return found
 
 
 def assign(client: Client, number: PhoneNumber, config: TwilioConfig, **more: str) -> Any:

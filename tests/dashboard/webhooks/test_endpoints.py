@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import timedelta
-from typing import Any
 
 import pytest
 from django.test import Client
@@ -17,7 +16,7 @@ from apps.webhooks.delivering import deliveries_send
 from apps.webhooks.models import Delivery, Endpoint
 from apps.webhooks.services import event_publish
 from apps.webhooks.signing import secret_new
-from tests.dashboard.people import ROLES, WRITERS, Login
+from tests.dashboard.people import ROLES, WRITERS, Login, shown_secret, text
 from tests.support.receiver import Receiver, Serving, says
 
 LIST = "/admin/webhooks/endpoint/"
@@ -49,15 +48,6 @@ def dead(endpoint: Endpoint) -> Delivery:
 
 def url(name: str, row: Endpoint | Delivery) -> str:
     return reverse(f"admin:webhooks_{row._meta.model_name}_{name}", args=[row.pk])
-
-
-def text(answer: Any) -> str:
-    found: str = answer.content.decode()
-    return found
-
-
-def shown_secret(answer: Any) -> str:
-    return text(answer).partition('<code id="secret"')[2].partition(">")[2].partition("<")[0]
 
 
 def is_kept_nowhere(client: Client, secret: str) -> bool:

@@ -119,4 +119,18 @@ document.addEventListener("click", (event) => {
   if (button) copy(button);
 });
 
+/** What unfold writes as a link that leads nowhere is a button: for the keyboard, too. */
+function makeButtons() {
+  for (const link of document.querySelectorAll("a:not([href])")) {
+    link.setAttribute("role", "button");
+    link.tabIndex = 0;
+  }
+}
+document.addEventListener("keydown", (event) => {
+  if (!event.target.matches?.('a[role="button"]:not([href])') || !["Enter", " "].includes(event.key)) return;
+  event.preventDefault();
+  event.target.click();
+});
+
+makeButtons();
 tellZone();
