@@ -158,7 +158,6 @@ class Call(models.Model):
                 condition=models.Q(posted_at__isnull=False),
                 name="calls_posted",
             ),
-            models.Index(fields=["config", "-started_at", "-id"], name="calls_by_bot"),
             models.Index(
                 fields=["account", "from_number", "-started_at", "-id"], name="calls_by_caller"
             ),
@@ -171,6 +170,10 @@ class Call(models.Model):
                 name="calls_bare",
             ),
             models.Index(fields=["-started_at", "-id"], name="calls_newest"),
+            models.Index(
+                fields=["account", "status", "-started_at", "-id"], name="calls_by_status"
+            ),
+            models.Index(fields=["config", "-started_at", "-id"], name="calls_by_bot"),
             models.Index(
                 fields=["ended_at", "account"],
                 condition=models.Q(ended_at__isnull=False),

@@ -23,6 +23,7 @@ def calls() -> None:
 @click.option("--config", "config_id", help="Of the bot of this ID.")
 @click.option("--status", help="Such as in-progress, completed or failed.")
 @click.option("--direction", type=click.Choice(["inbound", "outbound"]))
+@click.option("--medium", type=click.Choice(["phone", "browser"]))
 @click.option("--from", "from", help="From this number.")
 @click.option("--to", help="To this number.")
 @click.option("--metadata", type=Pair(), multiple=True, help="k=v; repeat for more.")

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+from django.conf import settings
 from django.db import connection
 from playwright.sync_api import Browser, BrowserContext, Page
 
@@ -290,6 +291,7 @@ def test_a_call_that_does_not_fit_is_refused_in_words(
     visitor.open(talk_to(scripted))
     visitor.page.get_by_role("button", name="Call", exact=True).click()
     visitor.page.get_by_role("alert").filter(has_text="a call must end first").wait_for()
+    assert visitor.page.get_by_role("status").filter(has_text="No call").is_visible()
     assert visitor.page.get_by_role("button", name="Call", exact=True).is_visible()
     visitor.clean(forgive="409")
 
@@ -429,3 +431,14 @@ _LISTEN = """async (call) => {
   await audio.close();
   return [...loudest, kinds];
 }"""
+
+
+def test_who_is_logged_out_meanwhile_is_told_so(
+    visitor_for: VisitorFor, account: Account, scripted: TwilioConfig
+) -> None:
+    visitor = visitor_for("operator", account)
+    visitor.open(talk_to(scripted))
+    visitor.context.clear_cookies(name=settings.SESSION_COOKIE_NAME)
+    visitor.page.get_by_role("button", name="Without a microphone").click()
+    visitor.page.get_by_role("alert").filter(has_text="logged out").wait_for()
+    visitor.clean()

@@ -300,3 +300,14 @@ def test_what_was_never_published_has_a_draft_only(account: Account, ada: Actor)
         account=account, config_id=config.pk, actor=ada, draft=True, variables={"guest": "Ann"}
     )
     assert begun.call.variables == {"guest": "Ann"}
+
+
+async def test_a_bots_own_token_makes_no_browsers_call(
+    running: Gateway, bot: TwilioConfig, account: Account, ada: Actor
+) -> None:
+    """Not even where no signature is asked for: it would take the call's place in the list."""
+    begin = in_database_thread(browser_call_begin)
+    begun = await begin(account=account, config_id=bot.pk, actor=ada)
+    phone = Phone(bot, call_sid=begun.start["callSid"])
+    phone.stream_sid = "MZ1"
+    await refused(phone)

@@ -55,7 +55,7 @@ class Now {
 class Listening {
   constructor(button, levels, watch, tell) {
     Object.assign(this, { button, levels, watch, tell });
-    button.hidden = false;
+    button.disabled = false;
     button.addEventListener("click", () => (this.audio ? this.stop() : this.start()));
     watch.addEventListener("event", ({ detail }) => {
       if (detail.kind === "listening" && detail.why) this.refused(detail.why);
@@ -90,7 +90,7 @@ class Listening {
   show(on) {
     this.button.setAttribute("aria-pressed", String(on));
     this.button.querySelector("[data-listen-words]").textContent = on ? "Stop listening" : "Listen in";
-    this.levels.hidden = !on;
+    this.levels.toggleAttribute("data-on", on);
   }
 
   level({ side, level }) {
@@ -99,15 +99,22 @@ class Listening {
   }
 }
 
-/** What a reader has unfolded stays so when the news come. */
-function keepUnfolded(news) {
-  let open = [];
+/** When the news come, what a reader has unfolded stays so, and the transcript where it was read. */
+function keepPlace(news) {
+  const turns = () => news.querySelector("[data-turns]");
+  let [open, top] = [[], Infinity];
+  const show = () => turns()?.scrollTo({ top: top === Infinity ? turns().scrollHeight : top });
   news.addEventListener("htmx:beforeSwap", () => {
     open = [...news.querySelectorAll("details")].map((details) => details.open);
+    const list = turns();
+    const atEnd = !list || list.scrollTop + list.clientHeight > list.scrollHeight - 8;
+    top = atEnd ? Infinity : list.scrollTop;
   });
   news.addEventListener("htmx:afterSwap", () => {
     news.querySelectorAll("details").forEach((details, at) => (details.open = open[at] ?? false));
+    show();
   });
+  show();
 }
 
 function begin(root) {
@@ -116,7 +123,7 @@ function begin(root) {
   const now = new Now(root);
   const watch = new CallWatch(root.dataset.live);
   let due;
-  keepUnfolded(news);
+  keepPlace(news);
   watch.addEventListener("state", ({ detail }) => (state.textContent = STATES[detail] ?? ""));
   watch.addEventListener("event", ({ detail }) => {
     now.take(detail);

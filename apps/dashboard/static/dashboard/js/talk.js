@@ -40,9 +40,10 @@ async function ask(name, body) {
     headers: { "Content-Type": "application/json", "X-CSRFToken": token },
     body: JSON.stringify(body),
   });
+  if (response.redirected) throw Object.assign(new Error("You are logged out. Reload the page."), { fields: {} });
   if (response.ok) return response;
   const told = await response.json().catch(() => ({}));
-  const why = told.error ?? `The server answered with ${response.status}. Reload the page.`;
+  const why = told.info ?? told.error ?? `The server answered with ${response.status}. Reload the page.`;
   throw Object.assign(new Error(why), { fields: told.fields ?? {} });
 }
 
@@ -91,7 +92,6 @@ function problem(error) {
   const note = $("problem");
   note.textContent = error?.message ?? "";
   note.hidden = !error;
-  if (error) say("No call");
 }
 
 /** calling: nobody can start another call; live: there is somebody to talk to. */
@@ -108,7 +108,7 @@ async function call(microphone) {
   problem(null);
   showWrong({});
   const made = takePhone();
-  if (!made) return;
+  if (!made) return say("No call");
   show("calling");
   let begun = null;
   try {
@@ -143,6 +143,7 @@ function takePhone() {
 
 function failed(error) {
   show("idle");
+  say("No call");
   const known = error instanceof PhoneProblem || error.fields;
   problem(known ? error : new Error("The server did not take the call's connection. Is a proxy in between that lets no WebSocket through?"));
   showWrong(error.fields ?? {});
