@@ -8,7 +8,7 @@ class Migration(migrations.Migration):
     dependencies = [
         ('accounts', '0009_newest_of_all_accounts_log'),
         ('bots', '0005_index_names_for_search'),
-        ('calls', '0013_find_calls_by_bot'),
+        ('calls', '0014_find_calls_by_status'),
     ]
 
     operations = [
