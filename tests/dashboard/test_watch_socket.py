@@ -124,34 +124,14 @@ async def test_nobody_else_is_let_in(
     await gateway_close()
 
 
-async def test_who_logs_out_sees_no_more(
+@pytest.mark.parametrize("what", ["logged out", "no member any more"])
+async def test_who_may_no_more_sees_no_more(
     running: Gateway,
     account: Account,
     bot: TwilioConfig,
     session_with: PersonWith,
     monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr(watch, "CAUGHT_UP_S", 0.05)
-    session = await in_database_thread(session_with)("operator", account)
-    phone = Phone(bot)
-    call = await on(running, phone)
-    page = watching(call, session)
-    assert await page.connect()
-    await page.until("watching")
-    await in_database_thread(session.delete)()
-    while (event := await page.event())["kind"] != "close":
-        pass
-    assert event["code"] == watch.NOT_ALLOWED
-    await page.leave()
-    await phone.hang_up()
-
-
-async def test_who_is_no_member_any_more_sees_no_more(
-    running: Gateway,
-    account: Account,
-    bot: TwilioConfig,
-    session_with: PersonWith,
-    monkeypatch: pytest.MonkeyPatch,
+    what: str,
 ) -> None:
     monkeypatch.setattr(watch, "CAUGHT_UP_S", 0.05)
     session = await in_database_thread(session_with)("operator", account)
@@ -159,7 +139,8 @@ async def test_who_is_no_member_any_more_sees_no_more(
     page = watching(await on(running, phone), session)
     assert await page.connect()
     await page.until("watching")
-    await in_database_thread(Membership.objects.all().delete)()
+    gone = session.delete if what == "logged out" else Membership.objects.all().delete
+    await in_database_thread(gone)()
     while (event := await page.event())["kind"] != "close":
         pass
     assert event["code"] == watch.NOT_ALLOWED
