@@ -27,11 +27,11 @@ class CallQuerySet(models.QuerySet["Call"]):
 
     def live(self) -> CallQuerySet:
         """Calls that take up a line."""
-        return self.filter(status__in=Call.LIVE)
+        return self.filter(status__in=Call.LIVE, ended_at__isnull=True)
 
     def open(self) -> CallQuerySet:
         """Calls that are not over, those that have not begun included."""
-        return self.exclude(status__in=Call.TERMINAL)
+        return self.exclude(status__in=Call.TERMINAL).filter(ended_at__isnull=True)
 
 
 class Call(models.Model):
@@ -142,12 +142,16 @@ class Call(models.Model):
         ]
         indexes: ClassVar = [
             models.Index(fields=["account", "-started_at", "-id"], name="calls_by_time"),
+            # By ended_at, for SQLite takes no partial index whose condition has values in it.
             models.Index(
-                fields=["started_at"],
-                condition=~models.Q(
-                    status__in=["completed", "busy", "failed", "no-answer", "canceled"]
-                ),
-                name="calls_open",
+                fields=["-started_at", "-id"],
+                condition=models.Q(ended_at__isnull=True),
+                name="calls_not_over",
+            ),
+            models.Index(
+                fields=["account", "-started_at", "-id"],
+                condition=models.Q(ended_at__isnull=True),
+                name="calls_of_account_not_over",
             ),
             models.Index(
                 fields=["account", "posted_at"],
@@ -445,13 +449,7 @@ class CallEvent(models.Model):
         ordering: ClassVar = ["at", "id"]
         indexes: ClassVar = [
             models.Index(fields=["call", "at"], name="events_of_call"),
-            models.Index(
-                fields=["at"],
-                condition=models.Q(
-                    kind__in=["provider.missing", "provider.failed", "provider.mute"]
-                ),
-                name="events_of_providers",
-            ),
+            models.Index(fields=["kind", "at"], name="events_by_kind"),
         ]
 
     def __str__(self) -> str:

@@ -71,6 +71,8 @@ async def measured(server: Server, cookies: Mapping[str, str], count: int, optio
     names = await made(server, f"/benchmark/calls/{count}/{options.days}")
     found: Times = {viewer: {} for viewer in VIEWERS}
     for name, path in PAGES.items():
+        if not name.startswith(options.only):
+            continue
         for viewer in VIEWERS:
             headers = {"Cookie": cookies[viewer], "Accept-Encoding": "gzip"}
             client = await Client(server.port, headers).open()
@@ -132,6 +134,7 @@ def main() -> None:
     parser.add_argument("--calls", type=int, default=100_000)
     parser.add_argument("--days", type=int, default=30, help="that the calls are spread over")
     parser.add_argument("--times", type=int, default=40, help="each page is asked")
+    parser.add_argument("--only", default="", help="pages whose name begins so")
     parser.add_argument("--smoke", action="store_true")
     parser.add_argument("--json", action="store_true")
     options = parser.parse_args()

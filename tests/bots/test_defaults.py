@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from django.test import Client
 from rest_framework.serializers import ValidationError
 from rest_framework.test import APIClient
 
 from apps.accounts.audit import Actor
-from apps.accounts.models import Account, AuditEntry, User
+from apps.accounts.models import Account
 from apps.accounts.services import account_update
 from apps.bots.document import defaults_check
 
@@ -91,20 +90,3 @@ def test_a_replacement_has_the_defaults_too_and_a_bot_keeps_those_it_began_with(
 def test_defaults_are_checked_as_slots_are(defaults: Any) -> None:
     with pytest.raises(ValidationError):
         defaults_check(defaults)
-
-
-def test_they_are_set_in_the_admin_site_and_stand_in_the_log(
-    client: Client, account: Account, django_user_model: type[User]
-) -> None:
-    client.force_login(django_user_model.objects.create_superuser("root"))
-    url = f"/admin/accounts/account/{account.id}/change/"
-    form = {"name": "Hotel", "max_live_calls": 5, "memberships-TOTAL_FORMS": 0}
-    form |= {"memberships-INITIAL_FORMS": 0}
-    refused = client.post(url, {**form, "defaults": '{"tts": {"provider": "nobody"}}'})
-    assert b"tts.provider: Unknown provider" in refused.content
-    assert (
-        client.post(url, {**form, "defaults": '{"tts": {"provider": "rime"}}'}).status_code == 302
-    )
-    account.refresh_from_db()
-    assert account.defaults == {"tts": {"provider": "rime"}}
-    assert AuditEntry.objects.latest("created_at").after["defaults.tts.provider"] == "rime"

@@ -157,13 +157,13 @@ class Live:
 
 def live_calls(accounts: Accounts, *, at_most: int = 10) -> Live:
     """Return what is going on now. One query, or two if there are more than at_most."""
-    rows = _of(accounts, Call.objects.open().live()).order_by("-started_at", "-id")
+    rows = _of(accounts, Call.objects.live()).order_by("-started_at", "-id")
     answers = Turn.objects.filter(call=OuterRef("pk"), answer_ms__isnull=False)
     named = rows.annotate(answer_ms=Subquery(answers.order_by("-id").values("answer_ms")[:1]))
     newest = [_live_call(row) for row in named.values(*_SHOWN)[:at_most]]
     if len(newest) < at_most:
         return Live(Counter(call.status for call in newest), newest)
-    return Live(Counter(rows.values_list("status", flat=True)), newest)
+    return Live(Counter(rows.order_by().values_list("status", flat=True)), newest)
 
 
 _SHOWN = (

@@ -12,6 +12,7 @@ from django.urls import NoReverseMatch, reverse
 
 from apps.calls.statistics.alarms import Alarm, AlarmKind
 from apps.calls.statistics.figures import Ending, Figures, Outcome
+from apps.dashboard.calls.words import reason_words, status_words
 from apps.dashboard.wording import money
 
 OUTCOMES: Final[Mapping[Outcome, str]] = {
@@ -45,28 +46,9 @@ def cost_words(figures: Figures) -> str:
 # --- failures -------------------------------------------------------------------------------------
 
 
-REASONS: Final[Mapping[str, str]] = {
-    "busy": "Busy",
-    "no_answer": "Nobody answered",
-    "provider_failure": "Its vendors failed three times",
-    "line_lost": "The line broke for good",
-    "connection_lost": "The line broke",
-    "shutdown": "The server was stopped",
-    "line_stuck": "The line stood still",
-    "internal_error": "An error of ours",
-    "gateway_lost": "The gateway process died",
-    "reaped_no_stream": "Answered, but never reached the bot",
-    "twilio_failed": "Twilio could not place it",
-    "never_placed": "Never placed",
-    "never_settled": "Nobody knows what became of it",
-    "no_connection": "No connection to Twilio",
-}
-
-
 def failure_words(ending: Ending) -> str:
     """Say why calls failed, and Twilio's number where it gave one."""
-    name = ending.reason or ending.status
-    said = REASONS.get(name) or name.replace("_", " ").replace("-", " ").capitalize()
+    said = reason_words(ending.reason) if ending.reason else status_words(ending.status)[0]
     return f"{said} (Twilio's {ending.code})" if ending.code else said
 
 
