@@ -255,7 +255,11 @@ class CallDetailSerializer(CallSerializer):
     variables = serializers.DictField(
         child=ValueField(), read_only=True, help_text="What it brings for the bot's texts."
     )
-    costs = CostSerializer(many=True, read_only=True, help_text="A line for each slot.")
+    costs = CostSerializer(
+        many=True,
+        read_only=True,
+        help_text="A line for each slot, and for each provider that served in it.",
+    )
     turns = TurnSerializer(many=True, read_only=True)
     transfers = CallTransferSerializer(many=True, read_only=True)
     events = CallEventSerializer(many=True, read_only=True)

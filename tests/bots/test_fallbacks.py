@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from copy import deepcopy
 from typing import Any
+from uuid import UUID
 
 import pytest
 from rest_framework.test import APIClient
@@ -192,7 +193,7 @@ def test_what_does_not_fit_the_new_provider_any_more_is_left_out(api: APIClient,
 
 
 def test_their_form_can_say_it_too_and_is_told_where_it_is_wrong(api: APIClient, bot: str) -> None:
-    version = TwilioConfigVersion.objects.get(config_id=bot)
+    version = TwilioConfigVersion.objects.get(config=UUID(bot))
     body = body_of(version.document, version.kept)
     assert draft_read(body).document == version.document
     body["botsconfig"]["fallbacks"]["llm"][0]["temperature"] = "hot"

@@ -43,7 +43,7 @@ from apps.dashboard.bots.toolrows import Tools, tools_entered, tools_stored, too
 from apps.providers.base import Kind
 
 # What stays of a slot whose provider changes; see ``apps.bots.document.native_patch``.
-STAYS = ("prompt", "messages", "tools", "language")
+STAYS = ("prompt", "messages", "tools", "language", "fallbacks")
 FILLER = "config.lines.filler"
 
 

@@ -222,7 +222,7 @@ def slot_fields(
     found: the provider; None for one that this server does not know. slot: the stored one: what it
     holds that the provider does not know is shown too, so that it can go.
     """
-    ours = {"provider", "prompt", "messages", "tools"}
+    ours = {"provider", "prompt", "messages", "tools", "fallbacks"}
     named = () if found is None else (*_named(kind, found), *_options(kind, found))
     known = {*ours, *(field.path.rpartition(".")[2] for field in named)}
     if found is not None:

@@ -58,6 +58,7 @@ EVENTS: Final[Mapping[str, str]] = {
     "tool.ran": "A tool ran",
     "provider.failed": "A vendor failed",
     "provider.missing": "A vendor could not be used",
+    "provider.switched": "Another vendor took over",
     "provider.mute": "A vendor did not answer in time",
     "mark.lost": "Twilio did not tell that a sentence was played",
     "audio.lost": "Audio of the caller was lost on the way",

@@ -148,6 +148,7 @@ const NOTES = {
   "tool.ran": ({ tool, ms, outcome }) => `Tool ${tool || "of an unknown name"}: ${outcome}, ${ms} ms.`,
   "provider.failed": ({ provider, reason }) => `Failed: ${provider} (${reason}).`,
   "provider.missing": ({ provider }) => `This server cannot run ${provider}.`,
+  "provider.switched": ({ from, to, reason }) => `${to} took over for ${from} (${reason}).`,
   "call.transferring": () => "The call is being put through.",
   "call.transfer_failed": () => "It could not be put through.",
   "playout.underrun": ({ gap_ms: gap }) => `The bot's voice had a gap of ${gap} ms: its audio came too late.`,
