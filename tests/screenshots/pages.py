@@ -38,15 +38,25 @@ def _first_recorded(page: Page, made: Made) -> None:
     page.wait_for_timeout(1_500)
 
 
+def _first_row(page: Page, made: Made) -> None:
+    """From a list to the page of its first row."""
+    page.locator("#result_list tbody a").first.click()
+    page.wait_for_load_state("load")
+
+
 PAGES = (
     Shot("home", "/admin/"),
     Shot("bots", "/admin/bots/twilioconfig/"),
     Shot("bot", "/admin/bots/twilioconfig/{bot}/change/"),
+    Shot("versions", "/admin/bots/twilioconfig/{bot}/versions/"),
+    Shot("connect", "/admin/bots/twilioconfig/{bot}/connect/"),
     Shot("talk", "/admin/bots/twilioconfig/{bot}/talk/"),
     Shot("calls", "/admin/calls/call/"),
     Shot("call", "/admin/calls/call/", _first_recorded, whole=True),
     Shot("numbers", "/admin/calls/phonenumber/"),
-    Shot("webhooks", "/admin/webhooks/endpoint/"),
-    Shot("members", "/admin/accounts/account/"),
+    Shot("webhooks", "/admin/webhooks/endpoint/", _first_row),
+    Shot("keys", "/admin/accounts/apikey/"),
+    Shot("settings", "/admin/accounts/account/", _first_row),
+    Shot("security", "/admin/security/"),
     Shot("audit", "/admin/accounts/auditentry/"),
 )

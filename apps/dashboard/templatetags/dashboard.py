@@ -49,7 +49,7 @@ def money(usd: Decimal | None, is_complete: bool = True) -> str:
 
 
 @register.filter
-def length(seconds: float | None) -> str:
+def lasting(seconds: float | None) -> str:
     """Say a length, as 1:05 or 1:02:03."""
     return wording.length(seconds)
 
