@@ -1,6 +1,6 @@
 """How long does the server take for each page of the dashboard, with 100,000 calls?
 
-    python -m tests.benchmarks.dashboard                  # SQLite, some minutes
+    python -m tests.benchmarks.dashboard                  # SQLite, a minute and a half
     DATABASE_URL=postgres://…/empty python -m tests.benchmarks.dashboard
     python -m tests.benchmarks.dashboard --days 1         # all of them of the last 24 hours
     python -m tests.benchmarks.dashboard --smoke          # 2,000 calls, as in CI
