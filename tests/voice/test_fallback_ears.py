@@ -217,3 +217,19 @@ async def test_what_is_kept_for_the_next_one_is_bounded() -> None:
     assert heard == [Final(1, f"Heard {KEPT_BYTES / 8_000:.1f} seconds.")]
     assert second.told == ["begin 1", "finish"]
     await chain.aclose()
+
+
+@in_virtual_time
+async def test_one_that_was_left_has_no_say_any_more() -> None:
+    first = Ears(breaks_at=1, says_so=False)
+    chain, _ = chain_of(first, Ears())
+    heard: list[TranscriptEvent] = []
+    await chain.open(heard.append)
+    chain.begin(1)
+    chain.hear(SPEECH)
+    chain.finish()
+    await asyncio.sleep(EARS_PATIENCE_S + 0.1)
+    first.deliver(Final(1, "Too late."))
+    assert [type(event) for event in heard] == [Final]
+    assert Final(1, "Too late.") not in heard
+    await chain.aclose()
