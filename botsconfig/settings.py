@@ -408,7 +408,6 @@ UNFOLD = {
     # Its style block would be inline: dashboard/css/theme.css holds the colours.
     "COLORS": {},
     "GLOBAL_CALLBACK": "apps.dashboard.pages.frame_context",
-    "DASHBOARD_CALLBACK": "apps.dashboard.pages.home_context",
     "ACCOUNT": {"navigation": [{"title": "Security", "link": reverse_lazy("mfa_index")}]},
     "SIDEBAR": {"navigation": "apps.dashboard.navigation.navigation"},
 }

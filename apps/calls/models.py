@@ -10,6 +10,7 @@ from django.db import models
 from apps.accounts.models import Account, TwilioConnection
 from apps.bots.models import TwilioConfig, TwilioConfigVersion
 from apps.core.models import BaseModel
+from apps.voice.stages import LAST_STAGES, STAGES
 
 # One namespace makes a call's id out of its account and CallSid, so that every process that meets
 # the call knows its row without asking the database.
@@ -374,7 +375,7 @@ class Turn(models.Model):
     """What one side said between two changes of speaker.
 
     stream_sid and index name it: a call whose stream was replaced has turns of both streams.
-    stages_ms: the parts of the gap before an answer, in ms and in order; they add up to the gap,
+    stages_ms: the parts of the gap before an answer, in ms, see ``stages``; they add up to the gap,
     which is answer_ms again, in whole ms, for what is asked of many turns.
     Usage is since this side's turn before. Tokens are what the model told: a lower bound where
     fewer requests were counted than made. cost_usd: null if a part of it is unknown.
@@ -430,6 +431,12 @@ class Turn(models.Model):
 
     def __str__(self) -> str:
         return f"{self.role} {self.index}"
+
+    @property
+    def stages(self) -> dict[str, float]:
+        """The parts of the gap in their order, which PostgreSQL does not keep."""
+        known = [name for name in (*STAGES, *LAST_STAGES) if name in self.stages_ms]
+        return {name: self.stages_ms[name] for name in (*known, *self.stages_ms)}
 
     @property
     def latency_ms(self) -> float | None:

@@ -70,7 +70,7 @@ def turn_event(turn: Turn) -> dict[str, Any]:
         "said": turn.text_said,
         "heard": turn.text_heard,
         "interrupted": turn.interrupted,
-        "stages_ms": turn.stages_ms,
+        "stages_ms": turn.stages,
         "latency_ms": turn.latency_ms,
         "started_at": turn.started_at.isoformat(),
         "ended_at": turn.ended_at.isoformat(),

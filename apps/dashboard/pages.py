@@ -66,11 +66,6 @@ def frame_context(request: HttpRequest) -> dict[str, Any]:
     return {"account_choices": choices if len(choices) > 1 else [], "account_chosen": chosen}
 
 
-def home_context(request: HttpRequest, context: dict[str, Any]) -> dict[str, Any]:
-    """What the home page shows."""
-    return context
-
-
 @require_POST
 def account_choose(request: HttpRequest) -> HttpResponse:
     """Narrow all pages to one account, or to none."""

@@ -150,3 +150,18 @@ def test_news_of_a_stream_is_taken(client: Client) -> None:
     assert (
         client.post("/twilio/stream-status/", {"StreamEvent": "stream-started"}).status_code == 204
     )
+
+
+def test_the_parts_of_a_gap_keep_their_order_in_every_database(config: TwilioConfig) -> None:
+    parts = {"endpointing": 300.0, "tools": 9.0, "model": 120.5, "lead_in": 20.0, "later": 1.0}
+    turn = Turn.objects.create(
+        call=make_call(config),
+        stream_sid="MZ1",
+        index=0,
+        role="bot",
+        started_at=NOW,
+        ended_at=NOW,
+        stages_ms=dict(reversed(parts.items())),
+    )
+    turn.refresh_from_db()
+    assert list(turn.stages.items()) == list(parts.items())

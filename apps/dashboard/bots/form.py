@@ -205,7 +205,8 @@ class BotForm:
         stored = at(self.stored.native, sort.path)
         known = {} if stored is ABSENT else stored
         if self.data is None:
-            return rows_stored(sort, known)
+            # By name: PostgreSQL keeps no order of an object's members.
+            return rows_stored(sort, dict(sorted(known.items())))
         return rows_entered(sort, self.data, known)
 
     def _tools(self) -> Tools:

@@ -178,7 +178,7 @@ def _heard(turn: Turn) -> tuple[str, str]:
 
 def _stages(turn: Turn, longest_ms: float) -> list[Stage]:
     found, at_ms = [], 0.0
-    for key, ms in turn.stages_ms.items():
+    for key, ms in turn.stages.items():
         shown = max(0.0, ms)
         left, width = (100 * part / max(longest_ms, 1.0) for part in (at_ms, shown))
         found.append(Stage(key, ms, round(left, 3), round(width, 3)))

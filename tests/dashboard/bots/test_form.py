@@ -75,10 +75,10 @@ def test_secrets_stay_with_whatever_is_saved(full: TwilioConfig) -> None:
         ("config.lines.filler:silent", "", {"config": {"lines": {"filler": None}}}),
         ("config.lines.apology", " ", {"config": {"lines": {"apology": " "}}}),
         ("metadata", '{"team": "ops"}', {"metadata": {"deep": None, "nothing": None}}),
-        ("variables-1-default", "6", {"config": {"variables": {"rooms": {"default": 6}}}}),
-        ("variables-0-default", "", {"config": {"variables": {"hotel": {"default": None}}}}),
+        ("variables-3-default", "6", {"config": {"variables": {"rooms": {"default": 6}}}}),
+        ("variables-1-default", "", {"config": {"variables": {"hotel": {"default": None}}}}),
         (
-            "variables-0-name",
+            "variables-1-name",
             "house",
             {
                 "config": {
@@ -180,9 +180,9 @@ def test_another_provider_takes_what_was_entered_for_it(full: TwilioConfig) -> N
         ("metadata", "{", "metadata"),
         ("metadata", '{"a": null}', "metadata"),
         ("metadata", '{"a": NaN}', "metadata"),
-        ("variables-1-default", "many", "variables-1-default"),
+        ("variables-3-default", "many", "variables-3-default"),
         ("variables-1-name", "a.b", "variables-1-name"),
-        ("variables-1-name", "hotel", "variables-1-name"),
+        ("variables-3-name", "hotel", "variables-3-name"),
         ("variables-1-name", "", "variables-1-name"),
         ("transfers-0-to", "12", "transfers-0-to"),
         ("transfers-0-mode", "hot", "transfers-0-mode"),

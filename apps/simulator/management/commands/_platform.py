@@ -96,5 +96,5 @@ def _line(turn: Turn) -> Line:
         said=turn.text_said,
         heard=turn.text_heard,
         interrupted=turn.interrupted,
-        stages_ms=turn.stages_ms,
+        stages_ms=turn.stages,
     )
