@@ -156,6 +156,32 @@ def test_rows_come_and_go(visitor_for: VisitorFor, account: Account) -> None:
 
 
 @one_size
+def test_who_takes_over_is_named_under_its_slot(visitor_for: VisitorFor, account: Account) -> None:
+    visitor = visitor_for("operator", account)
+    page, config = visitor.page, full(account)
+    visitor.open(at(config))
+    rows = page.locator("[data-rows=llmfallbacks] li")
+    expect(rows).to_have_count(2)
+    visitor.clean()
+    rows.first.get_by_role("button", name="Take away fallback").click()
+    page.locator("[data-adds=llmfallbacks]").click()
+    added = rows.nth(1)
+    added.get_by_label("Takes over").select_option("mistral")
+    added.get_by_label("Its model").fill("x" * 201)
+    page.keyboard.press("Control+s")
+    expect(page.get_by_text("no more than 200 characters")).to_be_visible()
+    visitor.clean()
+    rows.nth(1).get_by_label("Its model").fill("mistral-small-latest")
+    page.keyboard.press("Control+s")
+    expect(page.get_by_text("takes calls as version 2")).to_be_visible()
+    visitor.clean()
+    config.refresh_from_db()
+    assert config.current is not None
+    chain = config.current.document["llm"]["fallbacks"]
+    assert [one["provider"] for one in chain] == ["groq", "mistral"]
+
+
+@one_size
 def test_a_tool_is_tried_beside_its_fields(visitor_for: VisitorFor, account: Account) -> None:
     visitor = visitor_for("operator", account)
     page = visitor.page

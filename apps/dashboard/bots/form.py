@@ -15,6 +15,7 @@ from typing import Any
 from apps.bots.slots import declaration
 from apps.core.changes import ABSENT
 from apps.dashboard.bots import parts
+from apps.dashboard.bots.chains import chain_of
 from apps.dashboard.bots.fields import (
     YES,
     Complaints,
@@ -74,6 +75,7 @@ class BotForm:
         self.complaints = Complaints()
         self.sorts = {sort: self._rows(sort) for sort in (VARIABLES, TRANSFERS)}
         self.tools = self._tools()
+        self.chains = {kind: chain_of(kind, stored.native, catalogue, data) for kind in SLOTS}
 
     # --- what is shown ---
 
@@ -112,6 +114,7 @@ class BotForm:
         wanted: dict[str, Any] = deepcopy(dict(self.stored.native))
         for slot in SLOTS:
             self._slot_apply(slot, wanted)
+            self.chains[slot].apply(wanted, self.complaints)
         self._apply(wanted, parts.FIXED)
         self._filler_apply(wanted)
         for sort, rows in self.sorts.items():

@@ -27,6 +27,8 @@ def place(path: str, texts: Sequence[str], form: BotForm, controls: Collection[s
 
 
 def _in_rows(path: str, texts: Sequence[str], form: BotForm) -> bool:
+    if any(chain.place(path, texts, form.complaints) for chain in form.chains.values()):
+        return True
     if path.startswith(f"{_TOOL}."):
         return _in_tools(path[len(_TOOL) + 1 :], texts, form)
     for sort, rows in ((TOOLS, form.tools.rows), *form.sorts.items()):

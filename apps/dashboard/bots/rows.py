@@ -72,8 +72,12 @@ class Row:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nobody has filled in anything; a choice is always filled in."""
-        kept = [column.path for column in self.sort.columns if column.widget != "choice"]
+        """Whether nobody has filled in anything; a choice without an empty one always is."""
+        kept = [
+            column.path
+            for column in self.sort.columns
+            if column.widget != "choice" or "" in dict(column.choices)
+        ]
         return not self.was and not any(self.texts.get(name, "").strip() for name in kept)
 
     @property

@@ -38,6 +38,17 @@ class SlotShown:
     first: list[Shown]
     more: list[Shown]
     is_open: bool
+    chain: ChainShown
+
+
+@dataclass(frozen=True, slots=True)
+class ChainShown:
+    """Who takes over for a slot. errors: of the chain as a whole."""
+
+    sort: str
+    rows: list[RowShown]
+    blank: RowShown
+    errors: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +82,16 @@ def slot_shown(form: BotForm, kind: Kind, own_keys: Iterable[str]) -> SlotShown:
     is_open = any(one.errors for one in more)
     title, help = _TITLES[kind]
     key = _key(found, own_keys)
-    return SlotShown(kind, title, help, provider, found, key, first, more, is_open)
+    chain = chain_shown(form, kind)
+    return SlotShown(kind, title, help, provider, found, key, first, more, is_open, chain)
+
+
+def chain_shown(form: BotForm, kind: Kind) -> ChainShown:
+    """Return who takes over for a slot as the template writes it."""
+    chain, complaints = form.chains[kind], form.complaints
+    rows = [RowShown(row, list(row.shown(complaints)), []) for row in chain.rows]
+    blank = row_blank(form, chain.sort)
+    return ChainShown(chain.sort.prefix, rows, blank, complaints.of(chain.sort.prefix))
 
 
 def _key(found: Mapping[str, Any] | None, own_keys: Iterable[str]) -> str:

@@ -30,6 +30,10 @@ FULL: dict[str, Any] = {
             "prompt": "\nYou are {{hotel}}'s front desk.\n\nBe brief.",
             "messages": [{"role": "user", "content": "Hello?"}],
             "temperature": 0.3,
+            "fallbacks": [
+                {"provider": "anthropic", "model": "claude-haiku-4-5", "temperature": 0.5},
+                {"provider": "groq"},
+            ],
             "extra": {"service_tier": "priority"},
             "tools": [
                 {"name": "end_call"},
@@ -92,7 +96,9 @@ def sent_by(form: BotForm) -> dict[str, str]:
     for kind in parts.SLOTS:
         fields += [parts.provider_field(kind, form.catalogue), *form.slot(kind)]
     shown = form.shown(*fields)
-    for row in [*form.tools.rows, *(row for rows in form.sorts.values() for row in rows)]:
+    chained = [row for chain in form.chains.values() for row in chain.rows]
+    named = [row for rows in form.sorts.values() for row in rows]
+    for row in [*form.tools.rows, *named, *chained]:
         shown += row.shown(form.complaints)
     found = {
         # Browsers end lines as networks do.
@@ -106,6 +112,4 @@ def sent_by(form: BotForm) -> dict[str, str]:
             control = row.control(f"header-{header.number}")
             found |= {f"{control}-name": header.name, f"{control}-value": ""}
             found |= {f"{control}-stored": "true"}
-    for rows in form.sorts.values():
-        found |= {row.control("was"): row.was for row in rows}
-    return found
+    return found | {row.control("was"): row.was for row in [*named, *chained]}

@@ -335,3 +335,63 @@ def test_what_a_bot_holds_that_no_release_knows_can_go(account: Account) -> None
         _save(config, _changed(config, name="New"))
     _save(config, _changed(config, **{"config.stt.retired": ""}))
     assert "retired" not in _native(config)["config"]["stt"]
+
+
+# --- who takes over -----------------------------------------------------------------------------
+
+
+def _chain(config: TwilioConfig, slot: str = "llm") -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = _native(config)["config"][slot].get("fallbacks", [])
+    return found
+
+
+def test_a_fallback_is_changed_and_what_has_no_control_stays(full: TwilioConfig) -> None:
+    _save(full, _changed(full, **{"llmfallbacks-0-model": "claude-sonnet-4-5"}))
+    first, second = _chain(full)
+    assert (first["model"], first["temperature"]) == ("claude-sonnet-4-5", 0.5)
+    assert second["provider"] == "groq"
+
+
+def test_another_provider_takes_over_without_the_options_of_the_old_one(
+    full: TwilioConfig,
+) -> None:
+    other = {"llmfallbacks-0-provider": "mistral", "llmfallbacks-0-model": ""}
+    _save(full, _changed(full, **other))
+    first, _ = _chain(full)
+    assert first["provider"] == "mistral"
+    assert first.get("temperature") != 0.5
+
+
+def test_fallbacks_are_added_and_taken_away_in_the_pages_order(full: TwilioConfig) -> None:
+    sent = {
+        name: text
+        for name, text in sent_by(form_of(full)).items()
+        if not name.startswith("llmfallbacks-0-")
+    }
+    sent |= {"llmfallbacks-1000-provider": "local", "llmfallbacks-1001-provider": ""}
+    sent |= {"ttsfallbacks-1002-provider": "cartesia", "ttsfallbacks-1002-voice": "a-voice"}
+    _save(full, form_of(full, sent))
+    assert [one["provider"] for one in _chain(full)] == ["groq", "local"]
+    (voice,) = _chain(full, "tts")
+    assert (voice["provider"], voice["voice"]) == ("cartesia", "a-voice")
+    gone = {name: text for name, text in sent.items() if "fallbacks-" not in name}
+    _save(full, form_of(full, gone))
+    assert _chain(full) == _chain(full, "tts") == []
+
+
+def test_a_fallback_that_is_wrong_is_marked_in_its_row(full: TwilioConfig) -> None:
+    form = _changed(full, **{"llmfallbacks-1-provider": "", "llmfallbacks-0-model": "x" * 201})
+    with pytest.raises(Refused):
+        _save(full, form)
+    assert form.complaints.of("llmfallbacks-1-provider")
+    assert form.complaints.of("llmfallbacks-0-model")
+    assert not form.complaints.homeless
+    form = _changed(full, **{"config.llm.provider": "openai_realtime"})
+    with pytest.raises(Refused):
+        _save(full, form)
+    assert "speaks itself" in form.complaints.of("llmfallbacks")[0]
+
+
+def test_a_slots_new_provider_leaves_who_takes_over_for_it(full: TwilioConfig) -> None:
+    _save(full, _changed(full, **{"config.llm.provider": "mistral"}))
+    assert [one["provider"] for one in _chain(full)] == ["anthropic", "groq"]

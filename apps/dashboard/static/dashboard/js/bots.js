@@ -42,7 +42,7 @@ function addRow(list, blank, replacements) {
   const row = holder.content.querySelector("li");
   list.append(row);
   globalThis.htmx?.process(row);
-  row.querySelector("input:not([type=hidden])").focus();
+  row.querySelector("input:not([type=hidden]), select").focus();
   return row;
 }
 
