@@ -51,13 +51,20 @@ def calls_about(calls: QuerySet[Call], words: str) -> QuerySet[Call]:
     if re.fullmatch(r"CA\w{4,}", words):
         return calls.filter(call_sid=words)
     digits = _DRESS.sub("", words)
-    how = "exact" if _WHOLE.fullmatch(digits) and _known(calls, digits) else "icontains"
+    whole = _WHOLE.fullmatch(digits) and _known(calls, digits)
+    how = "exact" if whole else _within(digits)
     # Each of the two is read from an index alone; asked for together, every row would be.
     callers, callees = (
         calls.filter(**{f"{side}_number__{how}": digits}).order_by().values("pk")
         for side in ("from", "to")
     )
     return calls.filter(Q(pk__in=callers) | Q(pk__in=callees))
+
+
+def _within(words: str) -> str:
+    """How to look inside of texts: PostgreSQL takes thrice as long where case does not matter, and
+    digits have none."""
+    return "icontains" if words.lower() != words.upper() else "contains"
 
 
 def _known(calls: QuerySet[Call], number: str) -> bool:
