@@ -51,10 +51,13 @@ class PageSocket:
         self.heard = bytearray()
 
     async def connect(self) -> bool:
-        """Return whether it was let in."""
+        """Return whether it was let in. One that was not leaves, as a browser does."""
         await self._socket.send_input({"type": "websocket.connect"})
         event = await self._socket.receive_output(5)
-        return bool(event["type"] == "websocket.accept")
+        let_in = event["type"] == "websocket.accept"
+        if not let_in:
+            await self.leave()
+        return bool(let_in)
 
     async def event(self) -> dict[str, Any]:
         """Return the next event; voices are kept in ``heard``."""

@@ -37,6 +37,9 @@ ASK_EVERY_S: Final = 30.0
 class LiveConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
     """One viewer's card. Owns the task that keeps it; ``disconnect`` ends that."""
 
+    # It looks into the database: with a channel of its own, Redis would hold a connection for it.
+    channel_layer_alias = None
+
     async def connect(self) -> None:
         self._task: asyncio.Task[None] | None = None
         self._session = session_key_of(self.scope)
