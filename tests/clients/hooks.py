@@ -36,8 +36,8 @@ RULES = {
     # Of spaces alone.
     (r".*", r"This field may not be blank\."),
     # The catalogue decides, by provider: GET /providers.
-    (r"provider|config\.\w+\.provider|services\.\w+", r"Unknown provider\. .*"),
-    (r"config\.\w+\.(model|voice)", r"Unknown (model|voice) of .*"),
+    (r"provider|config\.\w+(\.fallbacks\.\d+)?\.provider|services\.\w+", r"Unknown provider\. .*"),
+    (r"config\.\w+(\.fallbacks\.\d+)?\.(model|voice)", r"Unknown (model|voice) of .*"),
     (r"config\.\w+\..*", r"(Unknown option of|Not valid:|Too small:|Too large:) .*"),
     # One member depends on another.
     (r"config\.llm\.(prompt|initial_messages)", r"Say what the bot is to do\."),
