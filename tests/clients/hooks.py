@@ -42,6 +42,9 @@ RULES = {
     # One member depends on another.
     (r"config\.llm\.(prompt|initial_messages)", r"Say what the bot is to do\."),
     (r"config\.llm\.tools", r"Named twice: .*"),
+    (r"config\.llm\.fallbacks", r".* hears and speaks itself: nobody can take over for it\."),
+    (r"config\.llm\.fallbacks\.\d+\.provider", r"It hears and speaks itself: .*"),
+    (r"config\.\w+\.fallbacks\.\d+\.(model|provider)", r"It stands before in this chain: .*"),
     (r"config\.greeting\.text", r"Say how to greet\."),
     (r"webhook_tools\..*", r"config\.llm\.tools has no tool of this name\."),
     # A patch may bring a part of a tool or target that stands, but only the whole of a new one.
