@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from typing import ClassVar
+from typing import ClassVar, Final
 
 from django.db import models
 
@@ -33,6 +33,10 @@ class CallQuerySet(models.QuerySet["Call"]):
     def open(self) -> CallQuerySet:
         """Calls that are not over, those that have not begun included."""
         return self.exclude(status__in=Call.TERMINAL).filter(ended_at__isnull=True)
+
+
+# In what order calls are listed, and what they are looked through by.
+LISTED: Final = ["-started_at", "-id", "ended_at", "answered_at", "from_number", "to_number"]
 
 
 class Call(models.Model):
@@ -142,7 +146,10 @@ class Call(models.Model):
             )
         ]
         indexes: ClassVar = [
-            models.Index(fields=["account", "-started_at", "-id"], name="calls_by_time"),
+            # These two hold all that lists of calls are looked through by: what is rare is found
+            # without a look at the rows, of which 100,000 take a quarter of a second.
+            models.Index(fields=["account", *LISTED], name="calls_by_time"),
+            models.Index(fields=LISTED, name="calls_newest"),
             # By ended_at, for SQLite takes no partial index whose condition has values in it.
             models.Index(
                 fields=["-started_at", "-id"],
@@ -170,7 +177,6 @@ class Call(models.Model):
                 condition=models.Q(from_number="", to_number=""),
                 name="calls_bare",
             ),
-            models.Index(fields=["-started_at", "-id"], name="calls_newest"),
             models.Index(
                 fields=["account", "status", "-started_at", "-id"], name="calls_by_status"
             ),

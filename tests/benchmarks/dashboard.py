@@ -37,6 +37,8 @@ PAGES: Mapping[str, str] = {
     "calls, page 10": "/admin/calls/call/?p=10",
     "calls, completed": "/admin/calls/call/?status__exact=completed",
     "calls, searched": "/admin/calls/call/?q=4155550",
+    "calls, by a name": "/admin/calls/call/?q=sip:nobody",
+    "calls, so long": "/admin/calls/call/?longer=80000",
     "call": "/admin/calls/call/{call}/change/",
     "bots": "/admin/bots/twilioconfig/",
     "bot": "/admin/bots/twilioconfig/{bot}/change/",
@@ -44,6 +46,7 @@ PAGES: Mapping[str, str] = {
     "webhooks": "/admin/webhooks/endpoint/",
     "webhook": "/admin/webhooks/endpoint/{endpoint}/change/",
     "audit": "/admin/accounts/auditentry/",
+    "audit, by action": "/admin/accounts/auditentry/?action=nothing",
 }
 PROGRAM = ("-m", "tests.benchmarks.dashboard_server")
 VIEWERS = ("superuser", "member")
