@@ -26,6 +26,7 @@ from apps.voice.ports import (
 
 NAME = "scripted"
 DRIBBLE_S = 2.0
+HANGS_S = 30.0
 GARBAGE_TEXT = "\x00\ufffd{{[[<<" * 40
 _ERRORS = {
     "refuse": ProviderError(NAME, "HTTP 401", reason="auth"),
@@ -77,9 +78,9 @@ class Script:
 
 
 async def _ignore_cancellation() -> None:
-    """Behave as badly as a provider can: for 30 s not even a cancellation ends this."""
+    """Behave as badly as a provider can: for HANGS_S not even a cancellation ends this."""
     loop = asyncio.get_running_loop()
-    until = loop.time() + 30
+    until = loop.time() + HANGS_S
     while (left := until - loop.time()) > 0:
         try:
             await asyncio.sleep(left)

@@ -16,6 +16,7 @@ from apps.bots.services import Write, config_delete
 from apps.calls.admission import StreamRefused
 from apps.calls.models import Call, Turn
 from apps.gateway.runtime import Gateway, gateway_close
+from apps.providers import scripted_services
 from apps.providers.scripted_services import ScriptedMind, ScriptedTranscriber, ScriptedVoice
 from apps.telephony.signatures import stream_signature
 from tests.gateway.conftest import BotWith, Phone, in_database_thread, speech
@@ -291,8 +292,9 @@ async def test_a_slow_query_holds_up_no_call_that_runs(
 
 
 async def test_a_provider_that_ignores_its_cancellation_holds_up_no_other_call(
-    running: Gateway, bot: TwilioConfig, bot_with: BotWith
+    running: Gateway, bot: TwilioConfig, bot_with: BotWith, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr(scripted_services, "HANGS_S", 5.0)  # the loop's end waits for it
     stuck = Phone(await in_database_thread(bot_with)(llm={"fault": "hang"}), call_sid="CA2")
     await stuck.dial()
     await stuck.say(speech())
