@@ -25,7 +25,7 @@ run: install .env ## install what is missing, then serve on 127.0.0.1:$(PORT)
 	@PORT=$(PORT) $(BIN)/python manage.py start --port $(PORT)
 
 test: install-dev ## the whole suite, on SQLite or on DATABASE_URL and REDIS_URL
-	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) $(PYTEST_ARGS)
+	@$(BIN)/python -m pytest -n $(TEST_PROCESSES) --dist worksteal $(PYTEST_ARGS)
 
 install: .venv/.run $(BIN)/botsconfig ## the environment of `make run`
 install-dev: .venv/.dev $(BIN)/botsconfig ## the environment of `make test`

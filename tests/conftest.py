@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import hypothesis
 import pytest
 from django.db import connection as database
+from django.test import TransactionTestCase
 from pytest_django import Settings
 from rest_framework.test import APIClient
 
@@ -21,6 +22,7 @@ from apps.bots import speech
 from apps.bots.document import draft_read
 from apps.bots.models import TwilioConfig
 from apps.bots.services import config_create
+from tests.support.database import tables_empty
 from tests.support.twilio import Mailbox, TwilioStandIn, nothing_found, twilio_in_thread
 
 # How long a made-up example takes says something of the machine, nothing of the code.
@@ -55,12 +57,15 @@ def django_db_modify_db_settings(
 
 
 @pytest.fixture(scope="session")
-def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> None:
-    """SQLite empties tables row by row after a test that commits, which the audit log forbids."""
+def django_db_setup(django_db_setup: None, django_db_blocker: Any) -> Iterator[None]:
+    """Tables are emptied row by row after a test that commits, which the audit log forbids."""
     with django_db_blocker.unblock():
         if database.vendor == "sqlite":
             with database.cursor() as cursor:
                 cursor.execute("DROP TRIGGER audit_entry_no_delete")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(TransactionTestCase, "_fixture_teardown", tables_empty)
+        yield
 
 
 @pytest.fixture(autouse=True)
