@@ -17,7 +17,7 @@ from apps.accounts.audit import Actor
 from apps.accounts.models import Account, TwilioConnection
 from apps.bots.models import TwilioConfig
 from apps.calls.dialling import call_dial, dialled_id
-from apps.calls.lines import TooFast
+from apps.calls.lines import WINDOW, TooFast
 from apps.calls.models import Call
 from apps.calls.posting import POSTING, postings_abandon
 from apps.calls.wishes import Wish
@@ -229,8 +229,13 @@ def test_of_many_at_once_no_more_are_dialled_than_a_second_allows(
     at_once: AtOnce, account: Account, twilio: TwilioStandIn
 ) -> None:
     Account.objects.filter(pk=account.pk).update(calls_per_second=3)
-    assert at_once(12) == {201: 3, 429: 9}
-    assert len(twilio.calls) == 3
+    answers = at_once(12)
+    assert answers.keys() == {201, 429}
+    assert 3 <= answers[201] == len(twilio.calls)
+    # A busy machine may take longer than a second to ask.
+    posted = sorted(call.posted_at for call in Call.objects.all() if call.posted_at)
+    pairs = zip(posted, posted[3:], strict=False)
+    assert all(later - first >= WINDOW for first, later in pairs)
 
 
 @pytest.mark.django_db(transaction=True)
