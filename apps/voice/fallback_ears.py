@@ -27,6 +27,9 @@ EARS_PATIENCE_S = 1.5
 KEPT_BYTES = 8_000 * BYTES_PER_MS
 # ``begin`` comes after an utterance's onset: what a recogniser wants to have heard before it.
 BEFORE_BYTES = 600 * BYTES_PER_MS
+# How fast a recogniser takes what it is told again, measured in the audio's own time: vendors'
+# documents say so.
+CATCHING_UP = 1.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +119,7 @@ class EarsChain:
         self._stands = False  # whether whoever serves has opened
         self._told = _Told()
         self._overdue: asyncio.TimerHandle | None = None
+        self._caught_up_at = 0.0  # when whoever took over has taken what it was told again
         self._handing: asyncio.Task[None] | None = None  # every hand-over, one after the other
         self._held = _Held(holds=True)  # nobody has opened
 
@@ -185,7 +189,8 @@ class EarsChain:
         self._disarm()
         if self._told.owed and not self._held.holds and self._more():
             loop = asyncio.get_running_loop()
-            self._overdue = loop.call_later(EARS_PATIENCE_S, self._stayed_mute)
+            heard_at = max(loop.time(), self._caught_up_at)
+            self._overdue = loop.call_at(heard_at + EARS_PATIENCE_S, self._stayed_mute)
 
     def _disarm(self) -> None:
         if self._overdue is not None:
@@ -296,7 +301,11 @@ class EarsChain:
             self.ring.advance(error)
         self._stands = True
         self._held.failure = None
-        for told in self._tape.after(self._told.done, self._told.latest):
+        again = self._tape.after(self._told.done, self._told.latest)
+        ms = sum(len(told) for told in again if isinstance(told, bytes)) / BYTES_PER_MS
+        now = asyncio.get_running_loop().time()
+        self._caught_up_at = now + ms / 1_000 / CATCHING_UP
+        for told in again:
             _tell(self._serving, told)
         return self._held.failure
 
