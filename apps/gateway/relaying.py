@@ -61,6 +61,9 @@ class Relays:
     def _charged(self, slot: Kind, switch: Switch) -> Used:
         """Return up to where whoever failed is charged, and count what is asked once more."""
         meter, refused = self._conversation.parts.meter, switch.error.reason in REFUSALS
+        if not switch.again:
+            # Whoever asked is told of the failure next, and counts a refusal then.
+            return self._conversation.used() + Used(counted=int(slot == "llm" and refused))
         if slot == "llm":
             meter.failed(switch.error)
             used = self._conversation.used()

@@ -20,6 +20,9 @@ from apps.voice.turns import Heard, Phase
 # events of a minute. Beyond them the oldest is dropped, and counted.
 AUDIO_BYTES = 2 * 2 * 8_000
 EVENTS = 400
+# What is kept of the caller's audio for the next look, which mostly takes 100 ms. More is handed to
+# the viewers at once, in pieces of which the oldest can be dropped.
+KEPT_BYTES = 2_000
 # A caller's frame that lies this far from where the last one ended begins anew.
 UNEVEN_MS = 60.0
 
@@ -137,6 +140,8 @@ class Tap:
             self._pass_caller()
             self._caller_ms = at_ms
         self._caller += audio
+        if len(self._caller) >= KEPT_BYTES:
+            self._pass_caller()
 
     def bot(self, audio: bytes) -> None:
         """Take bot audio as it is sent."""

@@ -79,17 +79,17 @@ class _Link:
     """One connection.
 
     sent: up to where its audio has gone out. shift: from the vendor's count of bytes to the call's.
-    heard: up to where the vendor has spoken of. behind_s: how long the vendor needs for what it was
-    sent at once in the beginning. served: it has brought final words.
+    heard: up to where the vendor has spoken of. busy_until: when it will have taken what it was
+    sent, as far as one can reckon. served: it has brought final words.
     """
 
     socket: ClientConnection
     sent: int
     shift: int
     since: float
-    behind_s: float
+    sent_at: float
+    busy_until: float
     heard: int = 0
-    sent_at: float = 0.0
     beat: asyncio.TimerHandle | None = None
     idle: bool = False
     flushes: deque[_Flush] = field(default_factory=deque)
@@ -205,8 +205,7 @@ class LiveEars:
         tape = self._tape
         start = max(tape.start, min(self._utterances.needed(tape.end), tape.end))
         now = asyncio.get_running_loop().time()
-        behind_s = min((tape.end - start) / SAMPLE_RATE / _CATCHING_UP, _LONGEST_CATCH_UP_S)
-        link = _Link(socket, start, start, now, behind_s, sent_at=now)
+        link = _Link(socket, start, start, now, sent_at=now, busy_until=now)
         for one in self._utterances.waiting:
             self._ask(link, one, one.finished or tape.end)
             self._arm(one, self._patience_s, self._overdue)
@@ -372,8 +371,7 @@ class LiveEars:
             return wire.audio(self._piece(link, min(due, wire.most)))
         if flush is not None:
             link.flushes.popleft()
-            behind_s = link.since + link.behind_s - asyncio.get_running_loop().time()
-            self._look_again(flush.utterance, max(0.0, behind_s))
+            self._look_again(flush.utterance)
             return wire.flush(flush.ticket) or self._next(link)
         return self._pulse(link) if link.idle else None
 
@@ -390,6 +388,8 @@ class LiveEars:
         """Take the next audio; what is too short for the vendor is filled up with silence."""
         piece = self._tape.read(link.sent, link.sent + length)
         link.sent += length
+        began = max(link.busy_until, asyncio.get_running_loop().time())
+        link.busy_until = began + length / SAMPLE_RATE / _CATCHING_UP
         short = self._wire.least - length
         if short > 0:
             link.shift -= short
@@ -419,8 +419,12 @@ class LiveEars:
         for handle in self._timers.pop(utterance, []):
             handle.cancel()
 
-    def _look_again(self, utterance: Utterance, later_s: float = 0.0) -> None:
+    def _look_again(self, utterance: Utterance) -> None:
+        """Look some time after the vendor has taken what it was sent: it may be seconds at once."""
         if self._wire.nothing_s is not None:
+            now = asyncio.get_running_loop().time()
+            busy_s = self._link.busy_until - now if self._link is not None else 0.0
+            later_s = max(0.0, min(busy_s, _LONGEST_CATCH_UP_S))
             self._arm(utterance, self._wire.nothing_s + later_s, self._unanswered)
 
     def _unanswered(self, utterance: Utterance) -> None:

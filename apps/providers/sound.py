@@ -8,8 +8,9 @@ from __future__ import annotations
 import numpy as np
 
 from apps.providers import failures
-from apps.providers.audible import is_silent
+from apps.voice.audible import is_silent
 from apps.voice.resampling import MulawResampler
+from apps.voice.sentences import has_words
 
 # How files and pages begin. Played as raw audio they are static, loud from the first sample on;
 # that speech begins with just these four bytes is as good as impossible. An MP3 without a tag is
@@ -21,9 +22,9 @@ _HEAD_BYTES = 4
 def speakable(text: str) -> str:
     """Return what of ``text`` can be sent, or nothing where there is nothing to say in it.
 
-    Vendors answer mere punctuation with nothing. Half a surrogate pair is no character.
+    Half a surrogate pair is no character.
     """
-    if not any(character.isalnum() for character in text):
+    if not has_words(text):
         return ""
     return text.encode("utf-8", "replace").decode()
 

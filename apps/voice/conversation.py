@@ -17,6 +17,7 @@ from apps.voice.orders import ENDING, FULL, Order, Orders
 from apps.voice.playout import Playout
 from apps.voice.ports import Clock, Line, ProviderError, Relayed, Transferrer, Used
 from apps.voice.production import Outcome
+from apps.voice.sentences import has_words
 from apps.voice.settings import ConversationSettings, LineName
 from apps.voice.speaking import Speaker
 from apps.voice.stages import Stopwatch
@@ -212,7 +213,7 @@ class Conversation:
         """The interruption was no speech: say what was not heard, if anything."""
         talk = self.parts.playout.talk
         rest = talk.unheard(self.clock.now())
-        if rest:
+        if has_words(rest):
             self.parts.speaker.say(rest, source=talk.source)
         else:
             self.observe(Heard.PLAYBACK_ENDED)

@@ -1,8 +1,9 @@
 """A model and a voice made of several: one that fails before its first word has a successor.
 
 A chain is a ring: every turn begins with whoever served last and asks each at the most once.
-Whoever takes over stays. A turn in which all fail, fails as it would with one provider, and the
-next turn begins with the first again.
+Whoever takes over stays. Whoever fails or stalls after the first word has spoiled the turn, and the
+next one begins with who comes after them. A turn in which all fail, fails as it would with one
+provider, and the next turn begins with the first again.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Generic, Protocol, TypeVar
 
+from apps.voice.audible import is_silent
 from apps.voice.ports import (
     ChatMessage,
     Flowing,
@@ -27,6 +29,7 @@ from apps.voice.ports import (
     Warmable,
     WordAt,
 )
+from apps.voice.sentences import has_words
 
 logger = logging.getLogger(__name__)
 
@@ -36,6 +39,9 @@ logger = logging.getLogger(__name__)
 MODEL_PATIENCE_S = 1.5
 # The same of a voice, which mostly begins within 0.3 s. The model had its part of the 3 s before.
 VOICE_PATIENCE_S = 1.0
+# What is kept of an answer that has not begun, such as a voice's silence before the first sound.
+# One that goes on so for longer is passed on as it is.
+HELD_ITEMS = 256
 
 
 class Closable(Protocol):
@@ -57,7 +63,10 @@ class Link(Generic[Member]):
 
 @dataclass(frozen=True, slots=True)
 class Switch:
-    """Somebody takes over. place: theirs. error: why. text: what a voice is to speak."""
+    """Somebody takes over. place: theirs. error: why. text: what a voice is to speak.
+
+    again: they are asked at once what has failed; else they are the next to be asked.
+    """
 
     slot: str
     before: str
@@ -65,6 +74,7 @@ class Switch:
     place: int
     error: ProviderError
     text: str = ""
+    again: bool = True
 
 
 OnSwitch = Callable[[Switch], None]
@@ -88,6 +98,7 @@ class Ring(Generic[Member]):
         self.patience_s = patience_s
         self.on_switch: OnSwitch = _to_nobody
         self.taking_over = False
+        self.owes_more = False  # whoever serves has begun an answer, and more of it is waited for
         self._at = 0
         self._warming: asyncio.Task[None] | None = None
         self._leaving: set[asyncio.Task[Any]] = set()
@@ -108,18 +119,32 @@ class Ring(Generic[Member]):
             await asyncio.wait([self._warming])
 
     def advance(self, error: ProviderError, text: str = "") -> None:
-        """Let the next one take over."""
+        """Let the next one take over, and be asked at once."""
+        self.taking_over = True
+        self._move((self._at + 1) % len(self.links), error, text, again=True)
+
+    def pass_on(self, error: ProviderError) -> None:
+        """Let the next one be asked from the next request on: this one's is spoiled."""
+        self.owes_more = False
+        self._move((self._at + 1) % len(self.links), error)
+
+    def stalled(self) -> None:
+        """Pass on if whoever serves has begun an answer and does not go on with it."""
+        if self.owes_more:
+            self.pass_on(mute(self.current.name))
+
+    def start_over(self, error: ProviderError) -> None:
+        """All have failed: the first is as good as any."""
+        if self._at:
+            self._move(0, error)
+
+    def _move(self, at: int, error: ProviderError, text: str = "", *, again: bool = False) -> None:
         before = self.current
         if self._warming is not None and self._at == 0:
             self.leave(self._warming)
-        self._at = (self._at + 1) % len(self.links)
+        self._at = at
         after = self.current
-        self.taking_over = True
-        self.on_switch(Switch(self.slot, before.name, after.name, after.place, error, text))
-
-    def start_over(self) -> None:
-        """All have failed: the first is as good as any."""
-        self._at = 0
+        self.on_switch(Switch(self.slot, before.name, after.name, after.place, error, text, again))
 
     def leave(self, task: asyncio.Task[Any]) -> None:
         """Cancel what nobody waits for any more; ``aclose`` awaits it."""
@@ -143,11 +168,12 @@ class Ring(Generic[Member]):
         """Let every member go, all at once. How long that may take, the caller decides."""
         if self._warming is not None:
             self.leave(self._warming)
-        tasks = [*self._leaving]
         closing = [link.provider.aclose() for link in self.links]
-        for found in await asyncio.gather(*tasks, *closing, return_exceptions=True):
+        for found in await asyncio.gather(*self._leaving, *closing, return_exceptions=True):
             if isinstance(found, Exception):
                 logger.error("A provider of a chain did not let go", exc_info=found)
+        while left := [task for task in self._leaving if not task.done()]:
+            await asyncio.wait(left)  # what those had begun that were awaited just now
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,6 +189,7 @@ class _Attempt(Generic[Item]):
         self._ring = ring
         self._queue: asyncio.Queue[Item | _End] = asyncio.Queue(1)
         self._left = False
+        self.ended = False
         self._task = asyncio.create_task(self._run(), name="attempt")
 
     async def begin(self, begins: Callable[[Item], bool], patience_s: float | None) -> list[Item]:
@@ -172,17 +199,20 @@ class _Attempt(Generic[Item]):
         """
         held: list[Item] = []
         async with asyncio.timeout(patience_s):
-            while (item := await self.take()) is not None:
+            while len(held) < HELD_ITEMS and (item := await self.take()) is not None:
                 held.append(item)
                 if begins(item):
                     break
         return held
 
     async def take(self) -> Item | None:
-        """Return the next item, or None at the end. Raises what the member raised."""
+        """Return the next item, or None at the end and after it. Raises what the member raised."""
+        if self.ended:
+            return None
         found = await self._queue.get()
         if not isinstance(found, _End):
             return found
+        self.ended = True
         if found.error is not None:
             raise found.error
         return None
@@ -232,7 +262,7 @@ class _Request(Generic[Member, Item]):
             held = await attempt.begin(self.begins, patience_s)
         except TimeoutError:
             raise mute(name) from None
-        if self.owes and patience_s is not None and not any(map(self.begins, held)):
+        if self.owes and attempt.ended and not any(map(self.begins, held)):
             raise ProviderError(name, "sent nothing", reason="unavailable")
         return held
 
@@ -244,12 +274,25 @@ async def _relay(ring: Ring[Member], request: _Request[Member, Item]) -> AsyncGe
         attempt, held = await _whoever_begins(ring, request)
         for item in held:
             yield item
-        while (more := await attempt.take()) is not None:
+        while (more := await _more(ring, attempt)) is not None:
             yield more
     finally:
         ring.taking_over = False
         if attempt is not None:
             await attempt.stop()
+
+
+async def _more(ring: Ring[Any], attempt: _Attempt[Item]) -> Item | None:
+    """Return the next item of an answer that has begun. Whoever fails now is not asked next."""
+    ring.owes_more = True
+    try:
+        return await attempt.take()
+    except ProviderError as error:
+        if ring.owes_more:
+            ring.pass_on(error)
+        raise
+    finally:
+        ring.owes_more = False
 
 
 async def _whoever_begins(
@@ -268,7 +311,7 @@ async def _whoever_begins(
             # Not awaited here: one that ignores its cancellation must not hold up the next.
             attempt.leave()
             if not left:
-                ring.start_over()
+                ring.start_over(error)
                 raise
             ring.advance(error, request.text)
         except BaseException:
@@ -284,11 +327,12 @@ def _is_said(event: ModelEvent) -> bool:
 
 
 def _is_sound(piece: bytes | WordAt) -> bool:
-    return isinstance(piece, bytes) and bool(piece)
+    return isinstance(piece, bytes) and not is_silent(piece)
 
 
 class MindChain:
-    """Implements ``ports.LanguageModel``, ``Warmable`` and ``Relayed`` over several models."""
+    """Implements ``ports.LanguageModel``, ``Warmable``, ``Relayed`` and ``Replaceable`` over
+    several models."""
 
     def __init__(self, links: Sequence[Link[LanguageModel]]) -> None:
         self.ring = Ring("llm", links, MODEL_PATIENCE_S)
@@ -296,6 +340,9 @@ class MindChain:
     @property
     def taking_over(self) -> bool:
         return self.ring.taking_over
+
+    def stalled(self) -> None:
+        self.ring.stalled()
 
     async def warm(self) -> None:
         self.ring.warm()
@@ -313,8 +360,8 @@ class MindChain:
 
 
 class VoiceChain:
-    """Implements ``ports.TextToSpeech``, ``Warmable``, ``Flowing`` and ``Relayed`` over several
-    voices."""
+    """Implements ``ports.TextToSpeech``, ``Warmable``, ``Flowing``, ``Relayed`` and
+    ``Replaceable`` over several voices."""
 
     def __init__(self, links: Sequence[Link[TextToSpeech]]) -> None:
         self.ring = Ring("tts", links, VOICE_PATIENCE_S)
@@ -324,6 +371,9 @@ class VoiceChain:
     def taking_over(self) -> bool:
         return self.ring.taking_over
 
+    def stalled(self) -> None:
+        self.ring.stalled()
+
     async def warm(self) -> None:
         self.ring.warm()
 
@@ -332,7 +382,7 @@ class VoiceChain:
 
     def speak(self, text: str) -> AsyncGenerator[bytes | WordAt, None]:
         request: _Request[TextToSpeech, bytes | WordAt] = _Request(
-            lambda voice: self._speak(voice, text), _is_sound, owes=True, text=text
+            lambda voice: self._speak(voice, text), _is_sound, owes=has_words(text), text=text
         )
         return _relay(self.ring, request)
 

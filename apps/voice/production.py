@@ -7,6 +7,7 @@ import logging
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from contextlib import aclosing
 from dataclasses import dataclass, field, replace
+from typing import Protocol, runtime_checkable
 
 from apps.voice.clips import Clip
 from apps.voice.history import History
@@ -27,7 +28,7 @@ from apps.voice.ports import (
     Usage,
     WordAt,
 )
-from apps.voice.sentences import SentenceSplitter, sentences_of
+from apps.voice.sentences import SentenceSplitter, has_words, sentences_of
 from apps.voice.stages import Stopwatch
 from apps.voice.tooluse import Round, ToolUse
 
@@ -39,6 +40,17 @@ SENTENCES = 64
 TOOL_ROUNDS = 5
 # How many it may call in one answer. Those beyond are not run, nor remembered as called.
 AT_ONCE = 16
+# A caller who has waited for too long waits for the voice, if it has had a sentence for so long.
+_VOICE_S = 1.0
+
+
+@runtime_checkable
+class Replaceable(Protocol):
+    """A model or a voice that has successors. Optional."""
+
+    def stalled(self) -> None:
+        """The caller was left waiting: whoever has begun an answer and owes its rest is not asked
+        next. Returns at once."""
 
 
 Ready = Callable[[object], Awaitable[None]]
@@ -115,6 +127,7 @@ class Production:
         self._outcome = Outcome()
         self._stopped = False
         self._open = _Open()
+        self._handed_at: float | None = None  # when the voice got the sentence that it is at
 
     def stop(self) -> None:
         """Cut the way to the playout at once, whatever a provider does with its cancellation.
@@ -126,6 +139,14 @@ class Production:
         if self._open.round is not None:
             self._tools.abandon(self._open.round)
             self._open.round = None
+
+    def stalled(self) -> None:
+        """Tell whoever is waited for that the caller has waited for too long."""
+        at = self._handed_at
+        voice_is_late = at is not None and self._clock.now() - at >= _VOICE_S
+        late: object = self._services.voice if voice_is_late else self._services.mind
+        if isinstance(late, Replaceable):
+            late.stalled()
 
     @property
     def owes(self) -> bool:
@@ -321,6 +342,7 @@ class Production:
         opened = spoke = False
         await self._services.ready(self._services.voice)
         self._services.meter.spoke(sentence)
+        self._handed_at = self._clock.now()
         async with aclosing(self._services.voice.speak(sentence)) as pieces:
             async for piece in pieces:
                 if self._stopped:
@@ -337,7 +359,8 @@ class Production:
                 self._outcome.spoke |= answers
                 self._playout.write(piece)
                 await self._playout.room.wait()
-        if not spoke:
+        self._handed_at = None
+        if not spoke and has_words(sentence):
             raise ProviderError("voice", "no audio came for a sentence", reason="unavailable")
-        if not self._stopped:
+        if opened and not self._stopped:
             self._playout.end_passage()

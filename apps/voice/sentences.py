@@ -19,6 +19,14 @@ FIRST_CHARACTERS = 2
 LONGEST_CHARACTERS = 300
 
 
+def has_words(text: str) -> bool:
+    """Whether there is anything to say in a text: a letter or a digit, of any script.
+
+    Without one (a smiley, mere punctuation) vendors' voices send nothing.
+    """
+    return any(character.isalnum() for character in text)
+
+
 def spoken(text: str) -> str:
     """Return ``text`` without markup, in one line."""
     return " ".join(_MARKUP.sub("", _LINK.sub(r"\1", text)).split())
@@ -31,10 +39,15 @@ def sentences_of(text: str) -> list[str]:
 
 
 class SentenceSplitter:
-    """Collects pieces of text and gives back whole sentences, in order, losing nothing."""
+    """Collects pieces of text and gives back whole sentences, in order.
+
+    What has no words in it goes with the sentence after it: in its company a voice may say it.
+    Nothing else is lost but that which comes after the last sentence.
+    """
 
     def __init__(self) -> None:
         self._pending = ""
+        self._wordless = ""
 
     def push(self, piece: str) -> list[str]:
         """Add a piece; return the sentences it completed."""
@@ -42,14 +55,20 @@ class SentenceSplitter:
         found = []
         while (cut := self._cut()) is not None:
             sentence, self._pending = self._pending[:cut], self._pending[cut:]
-            if text := spoken(sentence):
-                found.append(text)
+            found += self._found(sentence)
         return found
 
     def flush(self) -> list[str]:
         """Return what is left, at the end of the text."""
-        text, self._pending = spoken(self._pending), ""
-        return [text] if text else []
+        found, self._pending = self._found(self._pending), ""
+        self._wordless = ""
+        return found
+
+    def _found(self, sentence: str) -> list[str]:
+        text = f"{self._wordless} {spoken(sentence)}".strip()
+        said = has_words(text)
+        self._wordless = "" if said else text
+        return [text] if said else []
 
     def _cut(self) -> int | None:
         for boundary in _BOUNDARY.finditer(self._pending):

@@ -89,6 +89,12 @@ class Speaker:
             self._ending.add(task)
             task.add_done_callback(self._ending.discard)
 
+    def stalled(self) -> None:
+        """The caller has waited for too long: whoever is late is not asked next, if another can
+        be."""
+        if self._production is not None and self._task is not None:
+            self._production.stalled()
+
     def brief(self, messages: Sequence[ChatMessage]) -> None:
         """Tell a model that speaks itself what the call starts from."""
         if isinstance(self._services.mind, Speaking):

@@ -74,6 +74,7 @@ def _owed_since(conversation: Conversation, now: float) -> float:
 
 
 def _give_up_waiting(conversation: Conversation) -> None:
+    conversation.parts.speaker.stalled()
     if conversation.phase in _LEAVING:
         conversation.observe(Heard.MUTE)
     else:

@@ -173,12 +173,13 @@ TRANSITIONS: Mapping[tuple[Phase, Heard], Rule] = {
         (D.CANCEL_REPLY, D.CLEAR_PLAYBACK, D.BEGIN_UTTERANCE),
     ),
     (P.PARTING, H.PLAYBACK_ENDED): (P.ENDED, (D.KEEP_TURN, D.HANG_UP)),
-    (P.PARTING, H.REPLY_FAILED): (P.ENDED, (D.HANG_UP,)),
-    (P.PARTING, H.MUTE): (P.ENDED, (D.HANG_UP,)),
+    **{
+        (phase, heard): (P.ENDED, (D.HANG_UP,))
+        for phase in (P.PARTING, P.CLOSING)
+        for heard in (H.REPLY_EMPTY, H.REPLY_FAILED, H.MUTE)
+    },
     # The last words.
     (P.CLOSING, H.PLAYBACK_ENDED): (P.ENDED, (D.KEEP_TURN, D.HANG_UP)),
-    (P.CLOSING, H.REPLY_FAILED): (P.ENDED, (D.HANG_UP,)),
-    (P.CLOSING, H.MUTE): (P.ENDED, (D.HANG_UP,)),
     **{
         (phase, heard): (P.CLOSING, (D.CANCEL_REPLY, D.CLEAR_PLAYBACK, say))
         for phase in _TALKS

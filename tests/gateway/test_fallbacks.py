@@ -155,6 +155,56 @@ async def test_whoever_served_is_whose_prices_count(
     ]
 
 
+async def test_where_all_fail_the_first_serves_again_at_its_own_price(
+    running: Gateway, bot_with: BotWith, settings: Settings
+) -> None:
+    settings.PRICES = PRICES
+    fails_once = {"fault": "refuse", "fault_at": 1}
+    bot = await in_database_thread(bot_with)(
+        stt={"lines": ["Hello there."]},
+        llm={"replies": ["One two."], **fails_once, "fallbacks": [{**ANSWERS, **fails_once}]},
+    )
+    call, turns, events = await asked(bot, times=2)
+    assert said(turns)[1:] == ["One two."]
+    assert [(found["from"], found["to"]) for found in of_kind(events, "provider.switched")] == [
+        ("scripted", "scripted/second"),
+        ("scripted/second", "scripted"),
+    ]
+    lines = {line["model"]: line for line in call.costs if line["slot"] == "llm"}
+    # Three messages in and two words out; both refusals cost nothing, and their use is known.
+    prompt, completion = Decimal("0.001") * 4, Decimal("0.002") * 2
+    assert Decimal(lines[""]["cost_usd"]) == prompt + completion
+    assert all(line["is_complete"] for line in lines.values())
+    answer = turns[-1].cost_usd
+    assert answer is not None
+    assert answer >= prompt + completion
+
+
+@pytest.mark.parametrize("slot", ["llm", "tts"])
+async def test_what_breaks_off_is_counted_once_and_charged_to_whoever_broke_it_off(
+    running: Gateway, bot_with: BotWith, settings: Settings, slot: str
+) -> None:
+    settings.PRICES = PRICES
+    broken = {"fault": "cut", "fault_at": 1, "fallbacks": [SECOND]}
+    bot = await in_database_thread(bot_with)(
+        stt={"lines": ["Hello there."]},
+        llm={"replies": ["One two."], **(broken if slot == "llm" else {})},
+        tts=broken if slot == "tts" else {},
+    )
+    call, turns, events = await asked(bot, times=2)
+    (switched,) = of_kind(events, "provider.switched")
+    assert (switched["slot"], switched["to"]) == (slot, "scripted/second")
+    lines = {line["model"]: line for line in call.costs if line["slot"] == slot}
+    if slot == "tts":
+        characters = {model: line["units"]["tts_characters"] for model, line in lines.items()}
+        assert characters == {"": len("One two."), "second": len("One two.")}
+    else:
+        assert {model: line["is_complete"] for model, line in lines.items()} == {
+            "": False,
+            "second": True,
+        }
+
+
 async def test_what_a_mute_model_may_have_charged_is_not_known(
     running: Gateway, bot_with: BotWith, settings: Settings
 ) -> None:

@@ -20,8 +20,10 @@ from apps.gateway import taps
 from apps.gateway import watching as watching_module
 from apps.gateway.runtime import Gateway
 from apps.gateway.session import Session
-from apps.gateway.taps import Viewer
+from apps.gateway.taps import Tap, Viewer
 from tests.gateway.conftest import BotWith, Phone, in_database_thread, speech
+from tests.support.virtual_time import VirtualClock, in_virtual_time
+from tests.voice.far_end import Call as FarEnd
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -220,6 +222,26 @@ def test_a_viewer_that_is_behind_loses_the_oldest_audio_and_no_event() -> None:
     numbers = [struct.unpack("<BI", item[:5])[1] for item in audio if isinstance(item, bytes)]
     assert numbers == [2, 3, 4, 5]
     assert viewer.take() == []
+
+
+@in_virtual_time
+async def test_a_caller_who_is_not_fetched_for_long_loses_the_oldest_audio_alone() -> None:
+    clock = VirtualClock()
+    async with FarEnd() as call:
+        tap = Tap(call.talk, "MZ1", clock)
+        tap.see("x", audio=True, until=clock.now() + 60)
+        spoken = b""
+        for number in range(300):
+            await asyncio.sleep(0.02)
+            tap.caller(frame := bytes([number % 256]) * 160)
+            spoken += frame
+        tap.look()
+    lost, *items = tap.viewers["x"].take()
+    kept = b"".join(item[5:] for item in items if isinstance(item, bytes))
+    assert isinstance(lost, dict)
+    assert lost["audio_ms"] * 8 + len(kept) == len(spoken)
+    assert len(kept) > taps.AUDIO_BYTES - taps.KEPT_BYTES - 160
+    assert spoken.endswith(kept)
 
 
 def test_events_are_bounded_too_and_counted() -> None:

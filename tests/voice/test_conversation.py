@@ -144,6 +144,24 @@ async def test_a_cough_over_the_bot_makes_it_say_the_rest() -> None:
 
 
 @in_virtual_time
+async def test_a_cough_over_the_last_word_leaves_nothing_to_say() -> None:
+    async with Call(
+        stt={"lines": ["Go.", ""]},
+        llm={"replies": ["All of it is done - - - - - - - - - -"]},
+        tts={"character_ms": 60},
+    ) as call:
+        await call.speak(0.5)
+        await call.quiet(1.6)
+        await call.speak(0.25)
+        await call.quiet(8)
+    bot = [turn for turn in call.notebook.turns if turn.role == "bot"]
+    assert [turn.source for turn in bot] == ["model"]
+    assert bot[0].heard.startswith("All of it is done")
+    assert bot[0].heard != bot[0].said
+    assert call.talk.phase is Phase.LISTENING
+
+
+@in_virtual_time
 async def test_a_backchannel_does_not_take_the_turn() -> None:
     async with Call(stt={"lines": ["Go.", "Uh-huh."]}, llm={"replies": [LONG, "No!"]}) as call:
         await call.speak(0.5)

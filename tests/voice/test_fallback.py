@@ -10,7 +10,9 @@ from typing import Any
 import pytest
 
 from apps.providers.scripted_services import ScriptedMind, ScriptedVoice
+from apps.providers.sound import speakable
 from apps.voice.fallback import (
+    HELD_ITEMS,
     MODEL_PATIENCE_S,
     VOICE_PATIENCE_S,
     Link,
@@ -18,7 +20,16 @@ from apps.voice.fallback import (
     Switch,
     VoiceChain,
 )
-from apps.voice.ports import ChatMessage, ModelEvent, ProviderError, TextDelta, Tool, WordAt
+from apps.voice.ports import (
+    ChatMessage,
+    ModelEvent,
+    ProviderError,
+    TextDelta,
+    TextToSpeech,
+    Tool,
+    Usage,
+    WordAt,
+)
 from apps.voice.settings import ConversationSettings
 from apps.voice.turns import Phase
 from tests.support.virtual_time import in_virtual_time
@@ -151,26 +162,92 @@ async def test_when_all_fail_the_caller_is_told_and_the_third_time_the_call_ends
         assert call.ear.ended == "provider_failure"
     assert [source for source, _ in bot_turns(call)] == ["apology", "apology", "failure"]
     assert call.notebook.events == ["provider.failed"] * 3
-    assert minds.moves == [("m0", "m1", "auth")] * 3
+    assert minds.moves == [("m0", "m1", "auth"), ("m1", "m0", "quota")] * 3
+
+
+@pytest.mark.parametrize(
+    ("fault", "told"), [("cut", ("failed", "unavailable")), ("dribble", ("mute", "timeout"))]
+)
+@pytest.mark.parametrize("slot", ["llm", "tts"])
+def test_what_breaks_off_after_its_beginning_is_not_begun_again_but_next_time_left(
+    fault: str, told: tuple[str, str], slot: str
+) -> None:
+    @in_virtual_time
+    async def run() -> None:
+        faulty: dict[str, Any] = {"fault": fault, "replies": ["Well I think that"]}
+        chain = Chained(faulty, says("From the second."), voice=slot == "tts")
+        by_slot: dict[str, Any] = {"mind" if slot == "llm" else "voice": chain.chain}
+        async with Call(**by_slot) as call:
+            await ask(call, wait_s=8)
+            assert call.notebook.events == [f"provider.{told[0]}"]
+            assert "Sorry." in bot_turns(call)[0][1]
+            assert chain.moves == [("m0", "m1", told[1])]
+            assert not chain.chain.taking_over
+            await ask(call)
+        assert [source for source, _ in bot_turns(call)] == ["apology", "model"]
+        assert call.notebook.events == [f"provider.{told[0]}"]
+        assert len(chain.moves) == 1
+        assert not chain.switches[0].again
+
+    run()
 
 
 @in_virtual_time
-async def test_what_breaks_off_after_its_first_words_is_not_begun_again_by_another() -> None:
-    minds = Chained(says("One two three. Four five six.", fault="cut"), says("Never."))
+async def test_a_model_that_a_caller_interrupts_is_asked_again() -> None:
+    first = says("One. Two three four five six seven eight nine ten.", token_ms=400)
+    minds = Chained(first, says("Never."))
     async with Call(mind=minds.chain) as call:
-        await ask(call, wait_s=6)
-    assert call.notebook.events == ["provider.failed"]
-    assert ("apology", "Sorry.") in bot_turns(call)
+        for _ in range(2):
+            await call.speak(1)
+            await call.quiet(PAUSE_S + 0.9)
+            assert minds.chain.ring.owes_more
+        assert not minds.moves
+        await call.speak(1)
+        assert not minds.chain.ring.owes_more
+        await call.quiet(1)
     assert minds.moves == []
+
+
+@in_virtual_time
+async def test_a_model_is_not_blamed_for_a_voice_that_is_mute() -> None:
+    minds = Chained(says("One. " + "Two " * 40, token_ms=200), says("Never."))
+    async with Call(mind=minds.chain, tts={"fault": "mute"}) as call:
+        await ask(call)
+    assert call.notebook.events == ["provider.mute"]
+    assert minds.moves == []
+
+
+@in_virtual_time
+async def test_a_voice_is_not_blamed_for_a_model_that_is_late_with_its_first_sentence() -> None:
+    minds = Chained(says("One two three four. Five.", token_ms=600), says("On time."))
+    voices = Chained({"delay_ms": 900}, {}, voice=True)
+    async with Call(mind=minds.chain, voice=voices.chain) as call:
+        await ask(call)
+    assert bot_turns(call)[0] == ("apology", "Sorry.")
+    assert minds.moves == [("m0", "m1", "timeout")]
+    assert voices.moves == []
 
 
 @in_virtual_time
 async def test_an_empty_answer_is_an_answer() -> None:
     minds = Chained({"fault": "empty"}, says("Never."))
     async with Call(mind=minds.chain) as call:
-        await call.speak(1)
-        await call.quiet(2)
+        assert await ask(call) < PAUSE_S + 0.05
+    assert bot_turns(call) == [("apology", "Sorry.")]
+    assert call.notebook.events == []
     assert minds.moves == []
+    async with asyncio.timeout(60):
+        assert [type(event) for event in await reply_of(minds.chain)] == [Usage]
+
+
+@in_virtual_time
+async def test_a_model_that_only_hangs_up_does_so() -> None:
+    leaves = {"replies": [""], "tool_calls": {"1": [{"name": "end_call"}]}}
+    minds = Chained(leaves, says("Never."))
+    async with Call(mind=minds.chain) as call:
+        await ask(call)
+        assert call.ear.ended == "bot_ended"
+    assert bot_turns(call) == [("model", "Goodbye.")]
 
 
 @in_virtual_time
@@ -206,6 +283,53 @@ async def test_a_voice_that_sends_nothing_has_failed() -> None:
         await ask(call)
     assert bot_turns(call) == [("model", "One two.")]
     assert voices.moves == [("m0", "m1", "unavailable")]
+
+
+@in_virtual_time
+async def test_when_every_voice_sends_nothing_the_caller_is_told_at_once() -> None:
+    voices = Chained({"fault": "empty"}, {"fault": "empty"}, voice=True)
+    async with Call(voice=voices.chain) as call:
+        assert await ask(call) < PAUSE_S + 0.05
+    assert bot_turns(call) == [("apology", "Sorry.")]
+    assert call.notebook.events == ["provider.failed"]
+    assert voices.moves == [("m0", "m1", "unavailable"), ("m1", "m0", "unavailable")]
+
+
+class Wordless(ScriptedVoice):
+    """Sends nothing where there is nothing to say, as vendors do."""
+
+    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+        if text := speakable(text):
+            async for piece in super().speak(text):
+                yield piece
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_an_answer_that_ends_in_a_smiley_is_a_whole_answer(members: int) -> None:
+    @in_virtual_time
+    async def run() -> None:
+        voices = Chained(voice=True)
+        links: list[Link[TextToSpeech]] = [
+            Link(f"m{place}", Wordless(service({})), place) for place in range(members)
+        ]
+        voices.chain = VoiceChain(links) if members > 1 else links[0].provider
+        async with Call(voice=voices.chain, llm=says("All done! 😊")) as call:
+            await ask(call)
+        assert bot_turns(call) == [("model", "All done!")]
+        assert call.notebook.events == []
+
+    run()
+
+
+@in_virtual_time
+async def test_a_voice_owes_nothing_for_a_text_without_words() -> None:
+    links: list[Link[TextToSpeech]] = [
+        Link(f"m{place}", Wordless(service({})), place) for place in range(2)
+    ]
+    chain = VoiceChain(links)
+    assert [piece async for piece in chain.speak("😊")] == []
+    assert chain.ring.current is links[0]
+    await chain.aclose()
 
 
 @in_virtual_time
@@ -295,13 +419,54 @@ async def test_words_of_a_voice_that_made_no_sound_are_not_told() -> None:
         async def aclose(self) -> None:
             pass
 
-    first, second = Timed(WordAt("Hi", 1)), Timed(WordAt("Hello", 2), b"\xff" * 160)
+    sound = b"\xff\x20" * 80
+    first, second = Timed(WordAt("Hi", 1)), Timed(WordAt("Hello", 2), sound)
     chain = VoiceChain([Link("first", first), Link("second", second, 1)])
     chain.flow()
     for _ in range(2):
         async with aclosing(chain.speak("Hello.")) as pieces:
-            assert [piece async for piece in pieces] == [WordAt("Hello", 2), b"\xff" * 160]
+            assert [piece async for piece in pieces] == [WordAt("Hello", 2), sound]
     assert (first.flowed, second.flowed) == (1, 1)
+    await chain.aclose()
+
+
+class Still:
+    """A voice that sends nothing but silence, so many pieces of it, and then says so."""
+
+    def __init__(self, pieces: int) -> None:
+        self._pieces = pieces
+
+    async def speak(self, text: str) -> AsyncGenerator[bytes, None]:
+        for _ in range(self._pieces):
+            yield b"\xff" * 160
+        raise ProviderError("still", "no audio", reason="unavailable")
+
+    async def aclose(self) -> None:
+        pass
+
+
+@in_virtual_time
+async def test_silence_before_the_first_sound_is_no_beginning() -> None:
+    links: list[Link[TextToSpeech]] = [
+        Link("still", Still(10)),
+        Link("next", ScriptedVoice(service({})), 1),
+    ]
+    chain = VoiceChain(links)
+    async with Call(voice=chain, llm=says("One two.")) as call:
+        await ask(call)
+    assert bot_turns(call) == [("model", "One two.")]
+    assert chain.ring.current is links[1]
+
+
+@in_virtual_time
+async def test_what_is_held_back_of_an_answer_is_bounded() -> None:
+    chain = VoiceChain([Link("still", Still(HELD_ITEMS + 10)), Link("next", Still(0), 1)])
+    heard = 0
+    with pytest.raises(ProviderError):
+        async with aclosing(chain.speak("One two.")) as pieces:
+            async for _ in pieces:
+                heard += 1
+    assert heard == HELD_ITEMS + 10
     await chain.aclose()
 
 

@@ -257,3 +257,13 @@ async def test_a_message_is_left_and_then_the_call_ends() -> None:
         await call.speak(4)
         assert call.ear.ended == "machine"
     assert said(call)[-1] == ("message", "Please call us back.")
+
+
+@in_virtual_time
+async def test_a_message_without_words_ends_the_call_at_once() -> None:
+    async with Call() as call:
+        await call.speak(1)
+        await call.quiet(5)
+        call.talk.order(Order("👋", source="message", then="leave"))
+        await call.quiet(0.1)
+        assert call.ear.ended == "machine"

@@ -34,7 +34,11 @@ def sentences(text: str, size: int = 3) -> list[str]:
         ("- one\n- two", ["one", "two"]),
         ("See [the site](https://x.example). Now.", ["See the site.", "Now."]),
         ("", []),
-        ("...", ["..."]),
+        ("...", []),
+        ("All done! 😊", ["All done!"]),
+        ("Well... 😊 Done.", ["Well...", "😊 Done."]),
+        ("Five.\n€\n%\nSix.", ["Five.", "€ % Six."]),
+        ("½. ٣. ก็.", ["½.", "٣.", "ก็."]),
     ],
 )
 @pytest.mark.parametrize("size", [1, 3, 100])
@@ -51,8 +55,15 @@ def test_a_text_without_punctuation_is_cut_all_the_same() -> None:
 
 
 @given(st.text(alphabet="abc .!?\n", max_size=400), st.integers(1, 50))
-def test_no_letter_is_lost(text: str, size: int) -> None:
-    assert "".join("".join(sentences(text, size)).split()) == "".join(text.split())
+def test_nothing_is_lost_up_to_the_last_word(text: str, size: int) -> None:
+    found, whole = "".join("".join(sentences(text, size)).split()), "".join(text.split())
+    assert found.rstrip(".!?") == whole.rstrip(".!?")
+    assert whole.startswith(found)
+
+
+@given(st.text(max_size=100), st.integers(1, 50))
+def test_every_sentence_has_words(text: str, size: int) -> None:
+    assert all(any(map(str.isalnum, sentence)) for sentence in sentences(text, size))
 
 
 def test_mulaw_survives_there_and_back() -> None:

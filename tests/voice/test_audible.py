@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from apps.providers.audible import is_silent
 from apps.voice import g711
+from apps.voice.audible import is_silent
 
 
 @pytest.mark.parametrize("mulaw", [b"", b"\xff" * 160, b"\x7f\xff" * 80, b"\xfe\x7e\xfb\x7b"])
