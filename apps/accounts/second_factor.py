@@ -35,17 +35,26 @@ def second_factor_reset(*, user: User, actor: Actor) -> bool:
 
 
 def person_record(
-    *, user: User, actor: Actor, action: str, after: Mapping[str, Any] | None = None
+    *,
+    user: User,
+    actor: Actor,
+    action: str,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
 ) -> None:
     """Write what was done to a person into the log of every account that they are in.
 
-    Entries belong to accounts and people to none: of somebody who is in no account, none is kept.
+    before, after: as in ``audit_record``; without before, the entry names the person. Entries
+    belong to accounts and people to none: of somebody who is in no account, none is kept.
     """
+    if before is None:
+        after = {"user": user.get_username(), **(after or {})}
     for account in Account.objects.filter(memberships__user=user).only("id"):
         audit_record(
             account=account,
             actor=actor,
             action=action,
             target=Target("user", str(user.pk)),
-            after={"user": user.get_username(), **(after or {})},
+            before=before,
+            after=after,
         )

@@ -9,7 +9,8 @@ from rest_framework.exceptions import Throttled
 
 from apps.accounts.connections import ConnectionChanged, ConnectionInUse, error_text
 from apps.accounts.credentials import UnknownProvider
-from apps.accounts.services import KeyIsOver, LastOwner
+from apps.accounts.owners import LastOwner
+from apps.accounts.services import KeyIsOver
 from apps.calls.control import GatewayNotReached, OrderRefused
 from apps.calls.hangup import NothingToHangUpWith
 from apps.calls.numbers import NotReachable, NumberChanging, NumberOverridden

@@ -23,6 +23,7 @@ from apps.accounts.services import (
     account_update,
     membership_delete,
     membership_put,
+    membership_role,
 )
 from apps.dashboard.account.forms import AccountForm, InviteForm, LimitForm, RoleForm, TokenForm
 from apps.dashboard.account.settings import SettingsForm, suggestions
@@ -85,13 +86,8 @@ class AccountAdmin(RowPages, AccountScoped, AccountAdminBase):
     def token(self, request: HttpRequest, account: Account) -> HttpResponse:
         form = TokenForm(request.POST)
         if form.is_valid():
-            account_update(
-                account=account,
-                name=account.name,
-                max_live_calls=account.max_live_calls,
-                actor=actor_in(request),
-                twilio_auth_token=form.cleaned_data["twilio_auth_token"],
-            )
+            token = form.cleaned_data["twilio_auth_token"]
+            account_update(account=account, actor=actor_in(request), twilio_auth_token=token)
             messages.success(request, "The auth token is stored. Nobody can read it again.")
             return redirect(self.page_of(account))
         return self.shown(request, account, token=form)
@@ -123,10 +119,13 @@ class AccountAdmin(RowPages, AccountScoped, AccountAdminBase):
         form = RoleForm(request.POST)
         if not form.is_valid():
             raise Http404
-        member = self._member(account, form.cleaned_data["membership"])
-        role = form.cleaned_data["role"]
-        membership_put(account=account, user=member.user, role=role, actor=actor_in(request))
-        messages.success(request, f"{member.user} is {role} here now.")
+        member = membership_role(
+            account=account,
+            membership_id=form.cleaned_data["membership"],
+            role=form.cleaned_data["role"],
+            actor=actor_in(request),
+        )
+        messages.success(request, f"{member.user} is {member.role} here now.")
         return redirect(self._back(request, account))
 
     @act(MEMBERS)
