@@ -21,6 +21,7 @@ from django.views.decorators.http import require_POST
 from django.views.generic.base import ContextMixin
 
 from apps.accounts.sessions import session_end
+from apps.accounts.totp import code_spend
 from apps.dashboard.browsers import browser_named
 from apps.dashboard.gate import may_enter
 from apps.dashboard.scoping import person_of
@@ -60,6 +61,12 @@ class AuthenticatorApp(InFrame, ActivateTOTPView):
     """A second factor: the QR code, and a code to show that it arrived."""
 
     title = "Set up an authenticator app"
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        answer: HttpResponse = super().form_valid(form)
+        # Whoever has read the code over a shoulder does not log in by it.
+        code_spend(user=person_of(self.request), code=form.cleaned_data["code"])
+        return answer
 
 
 class NoAuthenticatorApp(InFrame, DeactivateTOTPView):

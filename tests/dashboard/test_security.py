@@ -101,6 +101,15 @@ def test_an_app_is_set_up_and_asked_for_from_then_on(
     assert is_in(other)
 
 
+def test_the_code_of_the_set_up_logs_nobody_in(inside: Client, ada: User) -> None:
+    secret = set_up(inside)
+    cache.clear()
+    other = Client()
+    log_in(other)
+    enter_code(other, code(secret))
+    assert not is_in(other)
+
+
 def test_a_wrong_code_sets_nothing_up(inside: Client, ada: User) -> None:
     inside.get("/admin/security/app/")
     page = text_of(inside.post("/admin/security/app/", {"code": "000000"}))
