@@ -7,6 +7,7 @@ from typing import Any
 
 from allauth.mfa.models import Authenticator
 from django.db import transaction
+from django.db.models import QuerySet
 
 from apps.accounts.audit import Actor, Target, audit_record
 from apps.accounts.models import Account, User
@@ -15,9 +16,14 @@ from apps.accounts.sessions import sessions_end
 
 def second_factor_is_on(user: User) -> bool:
     """Tell whether a login of theirs takes more than the password. One query."""
-    # Recovery codes alone are none: they go with the factor that they stand in for.
+    return factors().filter(user=user).exists()
+
+
+def factors() -> QuerySet[Authenticator]:
+    """Everybody's apps and keys. Recovery codes are none: they go with what they stand in for."""
     kinds = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
-    return Authenticator.objects.filter(user=user, type__in=kinds).exists()
+    found: QuerySet[Authenticator] = Authenticator.objects.filter(type__in=kinds)
+    return found
 
 
 def second_factor_reset(*, user: User, actor: Actor) -> bool:

@@ -15,6 +15,7 @@ from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from axes.models import AccessAttempt
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.core.management import CommandError, call_command
@@ -30,6 +31,7 @@ from apps.accounts.sweeps import failures_clear, sessions_clear
 from apps.dashboard.browsers import browser_named
 from apps.dashboard.gate import may_enter
 from apps.dashboard.sockets import gated
+from tests.dashboard.sockets import PageSocket
 from tests.support.login import (
     PASSWORD,
     code,
@@ -38,6 +40,7 @@ from tests.support.login import (
     log_in,
     person,
     second_factor,
+    session_of,
     text_of,
 )
 
@@ -78,6 +81,14 @@ def set_up(client: Client) -> str:
         answer = client.post("/admin/security/app/", {"code": code(found[1])})
     assert answer["Location"] == "/admin/security/recovery-codes/"
     return found[1]
+
+
+def by_code(client: Client, user: User) -> None:
+    """Give somebody a second factor, and log in by it."""
+    secret, _ = second_factor(user)
+    log_in(client, name=user.get_username())
+    enter_code(client, code(secret))
+    assert is_in(client)
 
 
 def entries(account: Account) -> list[tuple[str, str]]:
@@ -148,9 +159,11 @@ def test_new_recovery_codes_end_the_old_ones(inside: Client, ada: User) -> None:
 def test_what_decides_how_one_gets_in_asks_for_the_password_again(
     inside: Client, ada: User, path: str
 ) -> None:
-    second_factor(ada) if path != "app/" else None
+    if path != "app/":
+        by_code(inside, ada)
     session = inside.session
-    session["account_authentication_methods"][-1]["at"] -= 3_600
+    for record in session["account_authentication_methods"]:
+        record["at"] -= 3_600
     session.save()
     answer = inside.get(f"/admin/security/{path}")
     assert answer["Location"].startswith("/admin/confirm/")
@@ -161,7 +174,7 @@ def test_what_decides_how_one_gets_in_asks_for_the_password_again(
 
 def test_the_overview_says_what_there_is(inside: Client, ada: User) -> None:
     assert "Set up an app" in text_of(inside.get("/admin/security/"))
-    second_factor(ada)
+    by_code(inside, ada)
     page = text_of(inside.get("/admin/security/"))
     assert "10 left" in page
     assert "Set up an app" not in page
@@ -286,10 +299,10 @@ def test_nothing_opens_before_a_second_factor_is_set_up(
     settings.REQUIRE_TWO_FACTOR = True
     for path in ("", "calls/call/", "security/", "security/sessions/", "password_change/"):
         assert inside.get(f"/admin/{path}")["Location"] == "/admin/security/app/", path
-    assert not may_enter(ada)
+    assert not may_enter(ada, inside.session)
     set_up(inside)
     assert is_in(inside)
-    assert may_enter(ada)
+    assert may_enter(ada, inside.session)
 
 
 def test_a_fragment_is_refused_and_says_where_to_go(
@@ -326,21 +339,76 @@ async def test_a_socket_is_refused_too(settings: Settings) -> None:
         opened.append(scope["user"])
         await send({"type": "websocket.accept"})
 
-    async def connects(user: Any) -> bool:
-        socket = _UNTYPED(gated(inner), {"type": "websocket", "user": user})
+    async def connects(user: Any, session: Any) -> bool:
+        scope = {"type": "websocket", "user": user, "session": session}
+        socket = _UNTYPED(gated(inner), scope)
         await socket.send_input({"type": "websocket.connect"})
         return bool((await socket.receive_output())["type"] == "websocket.accept")
 
     ada = await sync_to_async(person)()
     bob = await sync_to_async(person)("bob", is_staff=False)
-    assert await connects(ada)
-    assert not await connects(AnonymousUser())
-    assert not await connects(bob)
+    hers, his = [await sync_to_async(session_of)(user) for user in (ada, bob)]
+    assert await connects(ada, hers)
+    assert not await connects(AnonymousUser(), SessionStore())
+    assert not await connects(bob, his)
+    assert not await connects(ada, his)
     settings.REQUIRE_TWO_FACTOR = True
-    assert not await connects(ada)
+    assert not await connects(ada, hers)
     await sync_to_async(second_factor)(ada)
-    assert await connects(ada)
+    assert not await connects(ada, hers)
+    hers["account_authentication_methods"] = [{"method": "mfa", "at": 0.0}]
+    assert await connects(ada, hers)
     assert opened == [ada, ada]
+
+
+def unlisted(user: User) -> Client:
+    """A browser whose session began before sessions were listed."""
+    client = Client()
+    client.force_login(user)
+    UserSession.objects.filter(session_key=client.session.session_key).delete()
+    return client
+
+
+def test_a_session_that_is_not_listed_is_none(inside: Client, ada: User) -> None:
+    old = unlisted(ada)
+    key = old.session.session_key
+    assert not is_in(old)
+    assert not Session.objects.filter(session_key=key).exists()
+    assert is_in(inside)
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_socket_of_a_session_that_is_not_listed_is_refused() -> None:
+    ada = await sync_to_async(person)(is_superuser=True)
+    session = await sync_to_async(session_of)(ada)
+    listed = PageSocket("/admin/ws/live", session)
+    assert await listed.connect()
+    await listed.leave()
+    await UserSession.objects.all().adelete()
+    assert not await PageSocket("/admin/ws/live", session).connect()
+
+
+def test_whatever_logs_somebody_in_is_listed(ada: User) -> None:
+    client = Client()
+    client.force_login(ada)
+    assert UserSession.objects.get().session_key == client.session.session_key
+    assert is_in(client)
+
+
+def test_a_session_of_a_password_alone_does_not_pass_for_who_has_a_second_factor(
+    inside: Client, ada: User
+) -> None:
+    by_code(Client(), ada)
+    assert inside.get("/admin/")["Location"].startswith("/admin/login/")
+
+
+def test_the_session_that_a_second_factor_is_set_up_in_goes_on(
+    inside: Client, ada: User, settings: Settings
+) -> None:
+    settings.REQUIRE_TWO_FACTOR = True
+    set_up(inside)
+    assert is_in(inside)
+    assert inside.get("/admin/security/recovery-codes/").status_code == 200
 
 
 def test_the_api_and_the_health_checks_need_no_second_factor(
@@ -391,7 +459,7 @@ def test_who_is_no_superuser_takes_nothing_away(inside: Client, ada: User) -> No
 
 def test_a_superusers_own_goes_by_their_own_security(root: Client, db: None) -> None:
     user = User.objects.get(username="root")
-    second_factor(user)
+    by_code(root, user)
     assert reset(root, user) == 403
     assert second_factor_is_on(user)
 
