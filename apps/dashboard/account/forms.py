@@ -9,7 +9,7 @@ from django import forms
 from django.core.exceptions import ValidationError
 
 from apps.accounts.credentials import credential_providers
-from apps.accounts.models import Account, Membership, User
+from apps.accounts.models import Account, Invitation, Membership, User
 from apps.accounts.scopes import DEFAULT_SCOPES, SCOPES
 from apps.accounts.serializers import (
     KEY_CHARACTERS,
@@ -121,8 +121,16 @@ class InviteForm(PlainForm):
             raise ValidationError("There is no such user.")
         if Membership.objects.filter(account=self._account, user=found).exists():
             raise ValidationError("This user is here already.")
+        if Invitation.objects.filter(account=self._account, user=found).exists():
+            raise ValidationError("This user is invited already, and has not answered yet.")
         self.user = found
         return name
+
+
+class InvitationForm(PlainForm):
+    """An invitation that is taken back."""
+
+    invitation = forms.UUIDField(widget=forms.HiddenInput)
 
 
 class RoleForm(PlainForm):
