@@ -154,12 +154,14 @@ class Credential(BaseModel):
     """An account's key at a vendor, for bots that bring none of their own.
 
     secret: ``{"api_key": "…"}``. last4: its end, to tell it by; empty where that would tell much.
+    base_url: where the bot names the provider's server: that which the key is for, and no other.
     """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="credentials")
     provider = models.CharField(max_length=64)
     secret = EncryptedJSONField()
     last4 = models.CharField(max_length=4, blank=True, default="", editable=False)
+    base_url = models.CharField(max_length=500, blank=True, default="", editable=False)
 
     class Meta:
         ordering = ("provider",)
