@@ -14,6 +14,7 @@ from allauth.usersessions.models import UserSession
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from axes.models import AccessAttempt
+from django.contrib import admin
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
@@ -481,3 +482,10 @@ def test_the_admin_site_lists_no_keys_of_apps(root: Client) -> None:
     page = text_of(root.get("/admin/"))
     for name in ("/admin/mfa/", "/admin/usersessions/", "/admin/account/", "/admin/axes/"):
         assert name not in page
+
+
+def test_the_admin_site_is_of_our_own_pages_alone(root: Client) -> None:
+    assert {model._meta.app_label for model in admin.site._registry} == {
+        *("accounts", "bots", "calls", "webhooks"),
+    }
+    assert root.get("/admin/django_tasks_database/dbtaskresult/").status_code == 404
