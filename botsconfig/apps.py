@@ -14,11 +14,13 @@ class BotsconfigConfig(AppConfig):
 
 
 def _lists_withdraw() -> None:
-    """Take out of the admin site what allauth puts there: rows that hold keys, and past our log."""
+    """Take out of the admin site what libraries put there: rows that hold keys, or anybody's
+    arguments, open by Django's own permissions, and changed past our log."""
     from allauth.account.models import EmailAddress
     from allauth.mfa.models import Authenticator
     from allauth.usersessions.models import UserSession
     from django.contrib import admin
+    from django_tasks_db.models import DBTaskResult
 
-    for model in (EmailAddress, Authenticator, UserSession):
+    for model in (EmailAddress, Authenticator, UserSession, DBTaskResult):
         admin.site.unregister(model)

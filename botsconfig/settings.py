@@ -232,6 +232,10 @@ ACCOUNT_SESSION_REMEMBER = True
 ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "5/15m/key,30/d/key"}
 
 MFA_ADAPTER = "apps.dashboard.login.SecondFactors"
+MFA_FORMS = {
+    "authenticate": "apps.dashboard.codes.LoginForm",
+    "reauthenticate": "apps.dashboard.codes.ConfirmForm",
+}
 MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
 MFA_TOTP_ISSUER = "botsconfig"
 # A phone's clock may be half a minute off.

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import ipaddress
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -70,6 +71,16 @@ def audit_record(
         before={change.path: change.before for change in found if change.before is not ABSENT},
         after={change.path: change.after for change in found if change.after is not ABSENT},
     )
+
+
+@contextmanager
+def without_address() -> Iterator[None]:
+    """Have entries name no address: of somebody who is a stranger to the account."""
+    token = client_address.set("")
+    try:
+        yield
+    finally:
+        client_address.reset(token)
 
 
 def who(actor: Actor) -> tuple[str, str, str]:

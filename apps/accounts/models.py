@@ -87,6 +87,30 @@ class Membership(BaseModel):
         return f"{self.user_id} in {self.account_id}"
 
 
+class Invitation(BaseModel):
+    """A user is asked to be in an account, and has not answered: it opens nothing yet."""
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="invitations")
+    account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="invitations")
+    role = models.CharField(max_length=16, choices=Membership.Role.choices)
+    invited_by = models.ForeignKey(
+        User, on_delete=models.SET_NULL, null=True, editable=False, related_name="+"
+    )
+
+    class Meta:
+        ordering = ("created_at", "id")
+        constraints = [
+            models.UniqueConstraint(fields=("user", "account"), name="invitation_once"),
+            models.CheckConstraint(
+                condition=models.Q(role__in=("owner", "admin", "operator", "viewer")),
+                name="invitation_role_known",
+            ),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.user_id} to {self.account_id}"
+
+
 def is_in_the_future(value: datetime) -> None:
     """Refuse a time that has passed."""
     if value <= timezone.now():
@@ -130,12 +154,14 @@ class Credential(BaseModel):
     """An account's key at a vendor, for bots that bring none of their own.
 
     secret: ``{"api_key": "…"}``. last4: its end, to tell it by; empty where that would tell much.
+    base_url: where the bot names the provider's server: that which the key is for, and no other.
     """
 
     account = models.ForeignKey(Account, on_delete=models.CASCADE, related_name="credentials")
     provider = models.CharField(max_length=64)
     secret = EncryptedJSONField()
     last4 = models.CharField(max_length=4, blank=True, default="", editable=False)
+    base_url = models.CharField(max_length=500, blank=True, default="", editable=False)
 
     class Meta:
         ordering = ("provider",)

@@ -75,6 +75,7 @@ _NEW_KEY = {**_KEY, "last_used_at": None, "key": "bc_0123456789ab_shown-this-onc
 _CREDENTIAL = {
     "provider": "openai",
     "last4": "…abcd",
+    "base_url": "",
     "created_at": "2026-01-31T12:00:00Z",
     "updated_at": "2026-01-31T12:00:00Z",
 }

@@ -7,6 +7,7 @@ from typing import Any
 
 from allauth.mfa.models import Authenticator
 from django.db import transaction
+from django.db.models import QuerySet
 
 from apps.accounts.audit import Actor, Target, audit_record
 from apps.accounts.models import Account, User
@@ -15,9 +16,14 @@ from apps.accounts.sessions import sessions_end
 
 def second_factor_is_on(user: User) -> bool:
     """Tell whether a login of theirs takes more than the password. One query."""
-    # Recovery codes alone are none: they go with the factor that they stand in for.
+    return factors().filter(user=user).exists()
+
+
+def factors() -> QuerySet[Authenticator]:
+    """Everybody's apps and keys. Recovery codes are none: they go with what they stand in for."""
     kinds = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
-    return Authenticator.objects.filter(user=user, type__in=kinds).exists()
+    found: QuerySet[Authenticator] = Authenticator.objects.filter(type__in=kinds)
+    return found
 
 
 def second_factor_reset(*, user: User, actor: Actor) -> bool:
@@ -35,17 +41,26 @@ def second_factor_reset(*, user: User, actor: Actor) -> bool:
 
 
 def person_record(
-    *, user: User, actor: Actor, action: str, after: Mapping[str, Any] | None = None
+    *,
+    user: User,
+    actor: Actor,
+    action: str,
+    before: Mapping[str, Any] | None = None,
+    after: Mapping[str, Any] | None = None,
 ) -> None:
     """Write what was done to a person into the log of every account that they are in.
 
-    Entries belong to accounts and people to none: of somebody who is in no account, none is kept.
+    before, after: as in ``audit_record``; without before, the entry names the person. Entries
+    belong to accounts and people to none: of somebody who is in no account, none is kept.
     """
+    if before is None:
+        after = {"user": user.get_username(), **(after or {})}
     for account in Account.objects.filter(memberships__user=user).only("id"):
         audit_record(
             account=account,
             actor=actor,
             action=action,
             target=Target("user", str(user.pk)),
-            after={"user": user.get_username(), **(after or {})},
+            before=before,
+            after=after,
         )

@@ -85,6 +85,9 @@ class CredentialSerializer(serializers.Serializer[Any]):
 
     provider = serializers.CharField()
     last4 = serializers.CharField(source="hint", help_text="… and the key's last characters.")
+    base_url = serializers.CharField(
+        help_text="The server that the key is for, where bots name that themselves. Empty: none."
+    )
     created_at = serializers.DateTimeField()
     updated_at = serializers.DateTimeField()
 
@@ -101,6 +104,13 @@ class CredentialBodySerializer(StrictSerializer):
     """A vendor's key. It is never answered."""
 
     api_key = TextField(max_length=KEY_CHARACTERS, write_only=True)
+    base_url = TextField(
+        required=False,
+        allow_blank=True,
+        max_length=500,
+        help_text="The server that the key is for, where bots name that themselves (custom_llm): it"
+        " is sent to no other. Left out: as it was.",
+    )
 
 
 class VerdictSerializer(serializers.Serializer[Any]):

@@ -17,6 +17,7 @@ from django.utils import timezone
 
 from apps.accounts.audit import Actor, Target, audit_record
 from apps.accounts.models import Account, ApiKey, Membership, User
+from apps.accounts.owners import members_lock, other_owner_check
 from apps.accounts.scopes import DEFAULT_SCOPES, scopes_in_order
 
 # last_used_at says "about when": a write per request would make every read a write.
@@ -37,10 +38,6 @@ class KeyIsOver(Exception):
     """The key is revoked, expired or rotated already; the message says which."""
 
 
-class LastOwner(Exception):
-    """The account would be left without an owner; the message says what to do first."""
-
-
 def account_create(*, name: str, actor: Actor, twilio_auth_token: str = "") -> Account:
     """Create an account. twilio_auth_token: Twilio's secret that requests are signed with."""
     with transaction.atomic():
@@ -58,35 +55,39 @@ def account_create(*, name: str, actor: Actor, twilio_auth_token: str = "") -> A
 def account_update(
     *,
     account: Account,
-    name: str,
-    max_live_calls: int,
     actor: Actor,
+    name: str | None = None,
+    max_live_calls: int | None = None,
     twilio_auth_token: str | None = None,
     defaults: Mapping[str, Any] | None = None,
 ) -> Account:
-    """Change an account. A twilio_auth_token, or defaults, of None leave the stored ones.
+    """Change an account, and return it as it is stored. What is None stays as it is.
 
     defaults: checked by ``bots.document.defaults_check``; accounts know no providers.
     """
+    given = {
+        "name": name,
+        "max_live_calls": max_live_calls,
+        "twilio_auth_token": twilio_auth_token,
+        "defaults": None if defaults is None else dict(defaults),
+    }
+    changes = {member: value for member, value in given.items() if value is not None}
     with transaction.atomic():
-        # Read anew: the caller's own may have been changed already, by a form.
-        before = Account.objects.select_for_update().defer("twilio_auth_token").get(pk=account.pk)
-        account.name = name
-        account.max_live_calls = max_live_calls
-        if twilio_auth_token is not None:
-            account.twilio_auth_token = twilio_auth_token
-        if defaults is not None:
-            account.defaults = dict(defaults)
-        account.save()
+        # Read anew, and only what was given is written: the caller's own may be of long ago.
+        found = Account.objects.select_for_update().defer(*ACCOUNT_SECRETS).get(pk=account.pk)
+        before = _account_facts(found)
+        for member, value in changes.items():
+            setattr(found, member, value)
+        found.save(update_fields=[*changes, "updated_at"])
         audit_record(
-            account=account,
+            account=found,
             actor=actor,
             action="account.update",
-            target=Target("account", str(account.id)),
-            before=_account_facts(before),
-            after=_account_facts(account, new_token=twilio_auth_token is not None),
+            target=Target("account", str(found.id)),
+            before=before,
+            after=_account_facts(found, new_token=twilio_auth_token is not None),
         )
-    return account
+    return found
 
 
 def account_patch(*, account_id: uuid.UUID, changes: Mapping[str, Any], actor: Actor) -> Account:
@@ -127,49 +128,64 @@ def _account_facts(account: Account, *, new_token: bool = False) -> dict[str, An
 def membership_put(*, account: Account, user: User, role: str, actor: Actor) -> Membership:
     """Give a user a role in an account, or another role. Raises LastOwner."""
     with transaction.atomic():
-        _members_lock(account.pk)
+        members_lock(account.pk)
         old = Membership.objects.filter(account=account, user=user).first()
-        if old is not None and role != Membership.Role.OWNER:
-            _other_owner_check(old)
-        found, _ = Membership.objects.update_or_create(
-            account=account, user=user, defaults={"role": role}
-        )
-        audit_record(
-            account=account,
-            actor=actor,
-            action="membership.put",
-            target=Target("membership", str(found.id)),
-            before=_membership_facts(old) if old else None,
-            after=_membership_facts(found),
-        )
+        if old is not None:
+            return _role_change(old, role, actor)
+        found = Membership.objects.create(account=account, user=user, role=role)
+        _membership_record(found, actor=actor, verb="put", before=None)
     return found
 
 
-def membership_delete(*, membership: Membership, actor: Actor) -> None:
-    """Take a user out of an account. Raises LastOwner."""
+def membership_role(
+    *, account: Account, membership_id: uuid.UUID, role: str, actor: Actor
+) -> Membership:
+    """Give a member another role. Raises LastOwner, or Membership.DoesNotExist: who has just been
+    removed is not put back."""
     with transaction.atomic():
-        _members_lock(membership.account_id)
-        _other_owner_check(membership)
+        members_lock(account.pk)
+        found = Membership.objects.select_related("user").get(account=account, pk=membership_id)
+        return _role_change(found, role, actor)
+
+
+def membership_delete(*, membership: Membership, actor: Actor) -> None:
+    """Take a user out of an account. Raises LastOwner, or Membership.DoesNotExist."""
+    with transaction.atomic():
+        members_lock(membership.account_id)
+        # Read anew, under the lock: the role may be another one by now, or the row gone.
+        found = Membership.objects.select_related("user").get(pk=membership.pk)
+        other_owner_check(found)
         audit_record(
-            account=membership.account,
+            account=found.account,
             actor=actor,
             action="membership.delete",
-            target=Target("membership", str(membership.id)),
-            before=_membership_facts(membership),
+            target=Target("membership", str(found.id)),
+            before=_membership_facts(found),
         )
-        membership.delete()
+        found.delete()
 
 
-def _members_lock(account_id: uuid.UUID) -> None:
-    # Of two owners who leave at once, the second one finds the first one gone.
-    Account.objects.select_for_update(no_key=True).only("id").get(pk=account_id)
+def _role_change(member: Membership, role: str, actor: Actor) -> Membership:
+    before = _membership_facts(member)
+    if role != Membership.Role.OWNER:
+        other_owner_check(member)
+    member.role = role
+    member.save(update_fields=["role", "updated_at"])
+    _membership_record(member, actor=actor, verb="put", before=before)
+    return member
 
 
-def _other_owner_check(leaving: Membership) -> None:
-    owners = Membership.objects.filter(account=leaving.account_id, role=Membership.Role.OWNER)
-    ids = set(owners.values_list("pk", flat=True))
-    if ids == {leaving.pk}:
-        raise LastOwner("An account keeps an owner: make somebody else one first.")
+def _membership_record(
+    member: Membership, *, actor: Actor, verb: str, before: dict[str, Any] | None
+) -> None:
+    audit_record(
+        account=member.account,
+        actor=actor,
+        action=f"membership.{verb}",
+        target=Target("membership", str(member.id)),
+        before=before,
+        after=_membership_facts(member),
+    )
 
 
 def _membership_facts(membership: Membership) -> dict[str, Any]:

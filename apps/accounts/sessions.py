@@ -4,10 +4,27 @@ from __future__ import annotations
 
 from datetime import datetime
 
+from allauth.account.adapter import get_adapter
+from allauth.core.internal.httpkit import HTTP_USER_AGENT_MAX_LENGTH as LONGEST_AGENT
 from allauth.usersessions.models import UserSession
 from django.contrib.sessions.models import Session
+from django.http import HttpRequest
 
 from apps.accounts.models import User
+
+
+def session_list(request: HttpRequest, user: User) -> None:
+    """Put a session that has just begun into the list of its person's."""
+    if request.session.session_key is None:
+        request.session.save()
+    UserSession.objects.get_or_create(
+        session_key=request.session.session_key,
+        defaults={
+            "user": user,
+            "ip": get_adapter(request).get_client_ip(request),
+            "user_agent": request.headers.get("User-Agent", "")[:LONGEST_AGENT],
+        },
+    )
 
 
 def sessions_end(*, user: User, but: str = "") -> int:

@@ -11,7 +11,7 @@ from django.db.models import QuerySet
 from django.http import Http404
 from django.urls import reverse
 from rest_framework import mixins, status, viewsets
-from rest_framework.exceptions import NotFound
+from rest_framework.exceptions import NotFound, ValidationError
 from rest_framework.generics import get_object_or_404
 from rest_framework.request import Request
 from rest_framework.response import Response
@@ -19,6 +19,7 @@ from rest_framework.response import Response
 from apps.accounts import schema
 from apps.accounts.authentication import account_of, actor_of
 from apps.accounts.credentials import (
+    NoAddress,
     UnknownProvider,
     credential_delete,
     credential_put,
@@ -130,7 +131,7 @@ class CredentialViewSet(viewsets.GenericViewSet[Credential]):
         provider_check(provider)
         body = CredentialBodySerializer(data=request.data)
         body.is_valid(raise_exception=True)
-        found = credential_put(**self._named(provider), api_key=body.validated_data["api_key"])
+        found = credential_put(**self._named(provider), **body.validated_data)
         return Response(CredentialSerializer(found).data)
 
     def destroy(self, request: Request, provider: str) -> Response:
@@ -152,6 +153,8 @@ class CredentialViewSet(viewsets.GenericViewSet[Credential]):
     def handle_exception(self, exc: Exception) -> Response:
         if isinstance(exc, UnknownProvider):
             exc = NotFound(str(exc))
+        elif isinstance(exc, NoAddress):
+            exc = ValidationError({"base_url": [str(exc)]})
         elif isinstance(exc, Credential.DoesNotExist):
             exc = Http404()
         return super().handle_exception(exc)

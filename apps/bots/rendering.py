@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from apps.bots.addresses import KeptFor, is_addressed, may_lend, withheld
 from apps.bots.document import document_warnings, native_of
 from apps.bots.models import TwilioConfig, TwilioConfigVersion
 from apps.bots.presentation import version_status
@@ -32,12 +33,12 @@ class Caller:
 
 
 def config_render(
-    config: TwilioConfig, version: TwilioConfigVersion, caller: Caller, account_keys: set[str]
+    config: TwilioConfig, version: TwilioConfigVersion, caller: Caller, account_keys: KeptFor
 ) -> dict[str, Any]:
     """Return what a call with this caller would be. Changes nothing, asks no provider.
 
-    account_keys: providers that the account has a key for. Raises telephony.twiml.TwimlError if
-    Twilio would not carry the variables.
+    account_keys: providers that the account has a key for, and the keys' addresses. Raises
+    telephony.twiml.TwimlError if Twilio would not carry the variables.
     """
     given = caller.given()
     filling = filling_of(version.document, given)
@@ -64,7 +65,10 @@ def config_render(
                 if found["key"] == "missing"
             }
         ),
-        "warnings": [*_warnings(version, given, filling.refused)],
+        "warnings": [
+            *_warnings(version, given, filling.refused),
+            *withheld(version.document, version.secrets.get("api_keys", {}), account_keys),
+        ],
     }
 
 
@@ -81,10 +85,10 @@ def _text(value: Any) -> str:
     return str(value).lower() if isinstance(value, bool) else str(value)
 
 
-def _chain(kind: Kind, version: TwilioConfigVersion, account_keys: set[str]) -> dict[str, Any]:
+def _chain(kind: Kind, version: TwilioConfigVersion, account_keys: KeptFor) -> dict[str, Any]:
     own = version.secrets.get("api_keys", {})
     first, *rest = (
-        _provider(kind, slot, _key(kind, slot["provider"], own, account_keys))
+        _provider(kind, slot, _key(kind, slot, own, account_keys))
         for slot in slots_of(version.document, kind)
     )
     return {**first, "fallbacks": rest}
@@ -103,11 +107,14 @@ def _provider(kind: Kind, slot: Mapping[str, Any], key: str) -> dict[str, Any]:
     }
 
 
-def _key(kind: Kind, name: str, own: Mapping[str, str], account_keys: set[str]) -> str:
+def _key(kind: Kind, slot: Mapping[str, Any], own: Mapping[str, str], account_keys: KeptFor) -> str:
     """Where the key comes from: the config, the account, or nowhere though one is needed."""
+    name = slot["provider"]
     if own.get(name):
         return "config"
-    if name in account_keys:
+    if name in account_keys and (
+        not is_addressed(kind, name) or may_lend(slot, account_keys[name])
+    ):
         return "account"
     found = declaration(kind, name)
     needed = found is not None and found.needs_key and not found.key_optional

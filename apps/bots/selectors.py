@@ -16,6 +16,7 @@ from django.utils import timezone
 
 from apps.accounts.credentials import credential_secrets
 from apps.accounts.models import Account
+from apps.bots.addresses import is_addressed, may_lend
 from apps.bots.models import SpokenLine, TwilioConfig, TwilioConfigVersion
 from apps.bots.slots import declaration, kinds_used, slots_of
 from apps.bots.variables import filled, filling_of
@@ -275,6 +276,8 @@ def admission_of(
 def secrets_used(account_id: str, version: TwilioConfigVersion) -> Mapping[str, Any]:
     """Return the version's secrets, completed by the account's credentials where it brings none.
 
+    Those that are for a server of the account's choosing stand in ``bound``, with their
+    ``base_url``: ``slot_settings`` lends them to slots that ask there, and to no other.
     One query, if a provider needs a key that the version does not bring.
     """
     secrets: Mapping[str, Any] = version.secrets
@@ -297,8 +300,10 @@ def secrets_used(account_id: str, version: TwilioConfigVersion) -> Mapping[str, 
         # The call goes on, and its provider says that there is no key.
         logger.exception("An account's credentials cannot be read", extra={"account": account_id})
         return secrets
-    lent = {name: stored[name]["api_key"] for name in wanted if name in stored}
-    return {**secrets, "api_keys": {**lent, **own}}
+    kept = {name: stored[name] for name in wanted if name in stored}
+    bound = {name: one for name, one in kept.items() if is_addressed(providers[name], name)}
+    lent = {name: one["api_key"] for name, one in kept.items() if name not in bound}
+    return {**secrets, "api_keys": {**lent, **own}, "bound": bound}
 
 
 def service_settings(
@@ -311,6 +316,9 @@ def service_settings(
 def slot_settings(slot: Mapping[str, Any], secrets: Mapping[str, Any]) -> ServiceSettings:
     """The same of one slot, or of one that takes over."""
     key = secrets.get("api_keys", {}).get(slot["provider"])
+    bound = secrets.get("bound", {}).get(slot["provider"])
+    if bound is not None and may_lend(slot, bound.get("base_url", "")):
+        key = bound["api_key"]
     return ServiceSettings(
         provider=slot["provider"],
         model=model_used(slot["provider"], slot["model"]),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import secrets
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from functools import partial
@@ -15,6 +15,7 @@ from django.utils import timezone
 
 from apps.accounts.audit import Actor, Target, audit_record, who
 from apps.accounts.models import Account
+from apps.bots.addresses import keys_left_behind, keys_withheld
 from apps.bots.document import Draft, draft_read, native_patch
 from apps.bots.models import TwilioConfig, TwilioConfigVersion
 from apps.bots.selectors import twilio_configs_deleted, twilio_configs_of, version_shown
@@ -87,7 +88,12 @@ def config_replace(write: Write, body: Any) -> Written:
     replaced, or serializers.ValidationError.
     """
     defaults = write.account.defaults
-    return _change(write, "replace", lambda before: draft_read(body, before, defaults))
+
+    def read(before: TwilioConfigVersion) -> Draft:
+        draft = draft_read(body, before, defaults)
+        return _keys_at_home(draft, before, given=draft.api_keys or ())
+
+    return _change(write, "replace", read)
 
 
 def config_patch(write: Write, patch: Any) -> Written:
@@ -100,7 +106,8 @@ def config_patch(write: Write, patch: Any) -> Written:
     def merged(before: TwilioConfigVersion) -> Draft:
         draft = draft_read(native_patch(before, patch), before)
         # The merge held the old secrets already; what it took out is to go.
-        return replace(draft, api_keys=draft.api_keys or {}, tool_headers=_settled(draft))
+        settled = replace(draft, api_keys=draft.api_keys or {}, tool_headers=_settled(draft))
+        return _keys_at_home(settled, before, given=patch.get("api_keys") or ())
 
     return _change(write, "patch", merged)
 
@@ -212,7 +219,9 @@ def _change(write: Write, action: str, read: Reader) -> Written:
         _store(config, version, write.actor, publish=write.publish)
         verb = action if write.publish else "draft"
         _audit(config, write.actor, verb, before.document, draft.document)
-    return Written(config, version, draft.notes)
+    own = version.secrets["api_keys"]
+    notes = (*draft.notes, *keys_withheld(write.account, version.document, own))
+    return Written(config, version, notes)
 
 
 def _locked(write: Write) -> tuple[TwilioConfig, TwilioConfigVersion]:
@@ -319,6 +328,24 @@ def _token() -> str:
 
 def _settled(draft: Draft) -> dict[str, Mapping[str, str]]:
     return {name: given or {} for name, given in draft.tool_headers.items()}
+
+
+def _keys_at_home(draft: Draft, before: TwilioConfigVersion, *, given: Collection[str]) -> Draft:
+    """Drop the bot's own keys that would go to an address that they were not given for.
+
+    given: the providers whose keys came with this change, and so for its addresses.
+    """
+    old: Mapping[str, str] = before.secrets.get("api_keys", {})
+    keys = old if draft.api_keys is None else draft.api_keys
+    moved = keys_left_behind(before.document, draft.document, keys.keys() - set(given))
+    if not moved:
+        return draft
+    notes = (
+        f"api_keys.{name}: The bot's key was for another address, and is dropped. Send it again."
+        for name in moved
+    )
+    stay = {name: key for name, key in keys.items() if name not in moved}
+    return replace(draft, api_keys=stay, notes=(*draft.notes, *notes))
 
 
 def _secrets(draft: Draft, before: TwilioConfigVersion | None) -> dict[str, Any]:

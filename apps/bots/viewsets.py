@@ -17,8 +17,9 @@ from rest_framework.response import Response
 from rest_framework.views import APIView
 
 from apps.accounts.authentication import account_of, actor_of
-from apps.accounts.credentials import credentials_of
+from apps.accounts.credentials import credential_addresses, credentials_of
 from apps.bots import schema, schema_tools
+from apps.bots.addresses import keys_withheld
 from apps.bots.answers import TwilioConfigSerializer
 from apps.bots.document import draft_read
 from apps.bots.filters import ConfigPagination, configs_filtered
@@ -103,7 +104,8 @@ class TwilioConfigViewSet(ConfigErrors, viewsets.GenericViewSet[TwilioConfig]):
             actor=actor_of(request),
             publish=not draft_asked(request),
         )
-        written = Written(config, version_shown(config), draft.notes)
+        withheld = keys_withheld(account, draft.document, draft.api_keys or ())
+        written = Written(config, version_shown(config), (*draft.notes, *withheld))
         answer = config_answer(written, code=status.HTTP_201_CREATED)
         path = reverse("twilio-config", kwargs={"id": config.id})
         answer["Location"] = request.build_absolute_uri(path)
@@ -141,7 +143,8 @@ class RenderView(ConfigErrors, APIView):
         version = version_numbered(config, number, whole=True)
         caller = Caller(asked["from"], asked["to"], asked["variables"])
         try:
-            return Response(config_render(config, version, caller, _keys_of(request)))
+            keys = credential_addresses(account_of(request))
+            return Response(config_render(config, version, caller, keys))
         except TwimlError as exc:
             raise ValidationError({"variables": [str(exc)]}) from None
 

@@ -34,8 +34,9 @@ def credentials_list(session: Session) -> None:
 
 @credentials.command("put")
 @click.argument("provider", type=Id())
+@click.option("--base-url", metavar="URL", help="The server that the key is for (custom_llm).")
 @pass_session
-def credentials_put(session: Session, provider: str) -> None:
+def credentials_put(session: Session, provider: str, base_url: str | None) -> None:
     """Store a vendor's key: from standard input, or asked for without showing it."""
     if sys.stdin.isatty():
         key = click.prompt(f"Key of {provider}", hide_input=True, err=True)
@@ -44,6 +45,8 @@ def credentials_put(session: Session, provider: str) -> None:
     if not key.strip():
         raise CliError("No key came on standard input.")
     body = {"api_key": key.strip()}
+    if base_url is not None:
+        body["base_url"] = base_url
     stored = session.client.change(f"{PATH}/{provider}", body, patch=False)
     if session.json:
         session.out.json(stored)

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from enum import Enum, auto
 from typing import Any
 from urllib.parse import urlencode, urlsplit, urlunsplit
 
+from allauth.account.internal.flows.login import (
+    AUTHENTICATION_METHODS_SESSION_KEY,
+    record_authentication,
+)
 from allauth.usersessions.models import UserSession
 from django.conf import settings
-from django.contrib.auth import REDIRECT_FIELD_NAME
+from django.contrib.auth import REDIRECT_FIELD_NAME, logout
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.backends.base import SessionBase
+from django.db.models import Exists, OuterRef
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.shortcuts import redirect, render
 from django.urls import reverse
 
 from apps.accounts.models import User
-from apps.accounts.second_factor import second_factor_is_on
+from apps.accounts.second_factor import factors
 from apps.core.middleware import GetResponse
+from apps.dashboard.scoping import person_of
 
 PREFIX = "/admin/"
 SET_UP = "mfa_activate_totp"
@@ -40,12 +48,38 @@ SEEN_STEP_S = 600
 _SEEN = "seen_at"
 
 
-def may_enter(user: User | AnonymousUser) -> bool:
-    """Tell whether somebody may see the dashboard at all; for its WebSockets too. Asks the
-    database where a second factor is required."""
+class Entry(Enum):
+    """What a session opens: the dashboard; the page where a second factor is set up; nothing."""
+
+    IN = auto()
+    SET_UP = auto()
+    OUT = auto()
+
+
+def entry_of(user: User, session: SessionBase) -> Entry:
+    """Tell what somebody's session opens. One query.
+
+    OUT: the session is not in the list of the person's sessions, so that nothing that ends those
+    would end it; or it began by a password alone, and the person has a second factor.
+    """
+    listed = UserSession.objects.filter(user=user, session_key=session.session_key or "")
+    has_factor = Exists(factors().filter(user=OuterRef("user")))
+    found = listed.values_list(has_factor, flat=True).first()
+    if found is None or (found and not _gave_factor(session)):
+        return Entry.OUT
+    return Entry.SET_UP if settings.REQUIRE_TWO_FACTOR and not found else Entry.IN
+
+
+def may_enter(user: User | AnonymousUser, session: SessionBase) -> bool:
+    """Tell whether somebody may see the dashboard at all; for its WebSockets too. One query."""
     if not isinstance(user, User) or not (user.is_active and user.is_staff):
         return False
-    return not settings.REQUIRE_TWO_FACTOR or second_factor_is_on(user)
+    return entry_of(user, session) is Entry.IN
+
+
+def factor_given(request: HttpRequest, kind: str) -> None:
+    """Note that a session's second factor was given, by setting it up."""
+    record_authentication(request, person_of(request), "mfa", type=kind)
 
 
 class GateMiddleware:
@@ -56,7 +90,12 @@ class GateMiddleware:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         if request.path_info.startswith(PREFIX) and isinstance(request.user, User):
-            _seen(request)
+            entry = entry_of(request.user, request.session)
+            if entry is Entry.OUT:
+                logout(request)
+            else:
+                vars(request)["entry"] = entry
+                _seen(request)
         return self._get_response(request)
 
     def process_view(
@@ -70,9 +109,19 @@ class GateMiddleware:
         user = request.user
         if not isinstance(user, User):
             return _logged_out(request)
-        if may_enter(user):
-            return None
-        return _refusal(request) if user.is_staff else _no_staff(request)
+        if not user.is_staff:
+            return _no_staff(request)
+        return None if is_in(request) else _refusal(request)
+
+
+def is_in(request: HttpRequest) -> bool:
+    """Tell whether the dashboard is open to a request of somebody who is logged in."""
+    return vars(request).get("entry") is Entry.IN
+
+
+def _gave_factor(session: SessionBase) -> bool:
+    records = session.get(AUTHENTICATION_METHODS_SESSION_KEY)
+    return isinstance(records, list) and any(one.get("method") == "mfa" for one in records)
 
 
 def _logged_out(request: HttpRequest) -> HttpResponseBase | None:
@@ -101,10 +150,7 @@ def _no_staff(request: HttpRequest) -> HttpResponse:
 
 
 def _seen(request: HttpRequest) -> None:
-    """Write down that a session is used; its 14 days begin anew by that.
-
-    Sessions say so from their login on; what logs in otherwise, as tests do, is left alone.
-    """
+    """Write down that a session is used; its 14 days begin anew by that."""
     seen = request.session.get(_SEEN)
     if seen is not None and time.time() - seen > SEEN_STEP_S:
         request.session[_SEEN] = time.time()

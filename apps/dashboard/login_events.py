@@ -7,14 +7,21 @@ from typing import Any
 from allauth.account.signals import password_changed, user_logged_in
 from allauth.mfa.models import Authenticator
 from allauth.mfa.signals import authenticator_added, authenticator_removed, authenticator_reset
+from django.contrib.auth.signals import user_logged_in as session_began
 from django.dispatch import receiver
 from django.http import HttpRequest
 
 from apps.accounts.audit import Actor
 from apps.accounts.models import User
 from apps.accounts.second_factor import person_record
-from apps.accounts.sessions import sessions_end
+from apps.accounts.sessions import session_list, sessions_end
 from apps.dashboard.gate import seen_begin
+
+
+@receiver(session_began)
+def _session_began(request: HttpRequest, user: User, **_: Any) -> None:
+    # Whatever logs somebody in: the gate takes a session that is not listed for none.
+    session_list(request, user)
 
 
 @receiver(user_logged_in)

@@ -8,8 +8,9 @@ from typing import Any
 from rest_framework.exceptions import Throttled
 
 from apps.accounts.connections import ConnectionChanged, ConnectionInUse, error_text
-from apps.accounts.credentials import UnknownProvider
-from apps.accounts.services import KeyIsOver, LastOwner
+from apps.accounts.credentials import NoAddress, UnknownProvider
+from apps.accounts.owners import LastOwner
+from apps.accounts.services import KeyIsOver
 from apps.calls.control import GatewayNotReached, OrderRefused
 from apps.calls.hangup import NothingToHangUpWith
 from apps.calls.numbers import NotReachable, NumberChanging, NumberOverridden
@@ -36,14 +37,21 @@ _WORDS: Mapping[type[Exception], Callable[[Any], str]] = {
     ),
     **dict.fromkeys((OrderRefused, GatewayNotReached), str),
     **dict.fromkeys(
-        (NotReachable, ConnectionInUse, KeyIsOver, LastOwner, TooMany, NotNow, UnknownProvider),
+        (NotReachable, ConnectionInUse, KeyIsOver, LastOwner, TooMany, NotNow),
+        str,
+    ),
+    **dict.fromkeys(
+        (UnknownProvider, NoAddress),
         str,
     ),
 }
 
 # In an ``except``.
 REFUSALS = tuple(_WORDS)
-_FIELDS: Mapping[type[Exception], str] = {NumberOverridden: "replace_application"}
+_FIELDS: Mapping[type[Exception], str] = {
+    NumberOverridden: "replace_application",
+    NoAddress: "base_url",
+}
 
 
 def refusal_of(refused: Exception) -> tuple[str | None, str]:

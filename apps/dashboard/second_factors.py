@@ -15,6 +15,7 @@ from django.utils.html import format_html
 
 from apps.accounts.models import User
 from apps.accounts.second_factor import second_factor_is_on, second_factor_reset
+from apps.dashboard.confirming import confirmation
 from apps.dashboard.scoping import actor_in
 
 if TYPE_CHECKING:
@@ -47,6 +48,8 @@ def reset(request: HttpRequest, user_id: uuid.UUID) -> HttpResponse:
     user = get_object_or_404(User, pk=user_id)
     if not request.user.is_superuser or user == request.user:
         raise PermissionDenied
+    if asks := confirmation(request):
+        return asks
     if request.method == "POST":
         if second_factor_reset(user=user, actor=actor_in(request)):
             messages.success(

@@ -21,8 +21,9 @@ from django.views.decorators.http import require_POST
 from django.views.generic.base import ContextMixin
 
 from apps.accounts.sessions import session_end
+from apps.accounts.totp import code_spend
 from apps.dashboard.browsers import browser_named
-from apps.dashboard.gate import may_enter
+from apps.dashboard.gate import factor_given, is_in
 from apps.dashboard.scoping import person_of
 
 
@@ -34,7 +35,7 @@ class InFrame(ContextMixin):
 
     def get_context_data(self, **kwargs: Any) -> dict[str, Any]:
         context = {**super().get_context_data(**kwargs), "title": self.title}
-        if not may_enter(person_of(self.request)):
+        if not is_in(self.request):
             return {**context, "layout": "account/door.html", "required": True}
         return {**admin.site.each_context(self.request), **context}
 
@@ -61,6 +62,13 @@ class AuthenticatorApp(InFrame, ActivateTOTPView):
 
     title = "Set up an authenticator app"
 
+    def form_valid(self, form: Any) -> HttpResponse:
+        answer: HttpResponse = super().form_valid(form)
+        factor_given(self.request, Authenticator.Type.TOTP)
+        # Whoever has read the code over a shoulder does not log in by it.
+        code_spend(user=person_of(self.request), code=form.cleaned_data["code"])
+        return answer
+
 
 class NoAuthenticatorApp(InFrame, DeactivateTOTPView):
     """No second factor any more."""
@@ -72,6 +80,11 @@ class SecurityKey(InFrame, AddWebAuthnView):
     """A second factor: a key in a USB port, or a passkey."""
 
     title = "Add a security key or passkey"
+
+    def form_valid(self, form: Any) -> HttpResponse:
+        answer: HttpResponse = super().form_valid(form)
+        factor_given(self.request, Authenticator.Type.WEBAUTHN)
+        return answer
 
 
 class NoSecurityKey(InFrame, RemoveWebAuthnView):

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-import re
-
+from apps.providers.addresses import URL
 from apps.providers.base import Declaration, ServiceSettings
 from apps.providers.chat_completions import NO_EFFECT, ChatCompletions, Dialect, options
 from apps.voice.ports import ProviderError
@@ -33,12 +32,6 @@ DECLARATIONS = (
 )
 
 
-# Without a user's name in it: that would be a password in a place where none is looked for.
-_URL = re.compile(
-    r"https?://(\[[0-9a-f:.]+\]|[^\s/?#@:\[\]]+)(:\d{1,5})?(/[^\s?#]*)?", re.IGNORECASE
-)
-
-
 class CustomModel(ChatCompletions):
     """Implements ``voice.ports.LanguageModel`` over the server that the option base_url names."""
 
@@ -50,7 +43,7 @@ class CustomModel(ChatCompletions):
         if not given and self._settings.base_url:
             return super()._url()
         url = given.removesuffix("/chat/completions")
-        if not _URL.fullmatch(url):
+        if not URL.fullmatch(url):
             message = (
                 "needs the option base_url: the http(s) address of an OpenAI-compatible server, "
                 "as in https://models.example.com/v1"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from apps.providers import prices, registry
+from apps.providers.addresses import ADDRESS
 from apps.providers.base import KINDS, Declaration, Kind, Option
 from apps.providers.key_checks import KEY_CHECKS
 from apps.providers.prices import Price
@@ -150,10 +151,17 @@ def _key(found: Declaration) -> Iterator[str]:
         yield "- Key: none"
         return
     when = ", if the server asks for one" if found.key_optional else ""
+    bound = f', "{ADDRESS}": "…"' if found.option(ADDRESS) else ""
     yield (
-        f'- Key{when}: `PUT /credentials/{found.name}` with `{{"api_key": "…"}}` for the account, '
+        f'- Key{when}: `PUT /credentials/{found.name}` with `{{"api_key": "…"{bound}}}` for the '
+        "account, "
         f'or `"api_keys": {{"{found.name}": "…"}}` in a bot'
     )
+    if bound:
+        yield (
+            f"- The account's key is sent to the server of its `{ADDRESS}` alone (scheme, host and "
+            "port); a bot's own is dropped when the bot's changes, unless it comes with the change"
+        )
     if found.name in KEY_CHECKS:
         yield f"- Is the key good? `POST /credentials/{found.name}/test`"
 

@@ -38,7 +38,7 @@ def openai(account: Account) -> Credential:
 def test_a_key_is_stored_and_shown_by_its_end(api: APIClient) -> None:
     answer = api.put(f"{URL}/openai", {"api_key": KEY})
     assert answer.status_code == 200
-    assert answer.json().keys() == {"provider", "last4", "created_at", "updated_at"}
+    assert answer.json().keys() == {"provider", "last4", "base_url", "created_at", "updated_at"}
     assert (answer.json()["provider"], answer.json()["last4"]) == ("openai", "…ghij")
     assert api.get(f"{URL}/openai").json() == answer.json()
     assert api.get(URL).json() == {"results": [answer.json()]}

@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pytest
 
 from apps.accounts.audit import Actor
 from apps.accounts.models import Account, AuditEntry, Membership, User
-from apps.accounts.services import LastOwner, membership_delete, membership_put
+from apps.accounts.owners import LastOwner
+from apps.accounts.services import (
+    account_patch,
+    account_update,
+    membership_delete,
+    membership_put,
+    membership_role,
+)
 
 
 def member(account: Account, name: str, role: str) -> Membership:
-    user = User.objects.create(username=name)
+    user = User.objects.create(username=name, is_staff=True)
     return membership_put(account=account, user=user, role=role, actor=Actor())
 
 
@@ -51,3 +60,51 @@ def test_who_is_no_owner_may_leave(account: Account) -> None:
     bob = member(account, "bob", "viewer")
     membership_delete(membership=bob, actor=Actor())
     assert not Membership.objects.exists()
+
+
+@pytest.mark.parametrize("lacks", [{"is_active": False}, {"is_staff": False}, {"password": "!"}])
+def test_an_owner_who_cannot_log_in_is_none(account: Account, lacks: dict[str, Any]) -> None:
+    ada = member(account, "ada", "owner")
+    bob = member(account, "bob", "owner")
+    User.objects.filter(pk=bob.user.pk).update(**lacks)
+    with pytest.raises(LastOwner):
+        membership_delete(membership=ada, actor=Actor())
+    with pytest.raises(LastOwner):
+        membership_put(account=account, user=ada.user, role="viewer", actor=Actor())
+    membership_delete(membership=bob, actor=Actor())
+
+
+def test_a_role_does_not_bring_back_who_was_removed(account: Account) -> None:
+    bob = member(account, "bob", "viewer")
+    membership_delete(membership=bob, actor=Actor())
+    with pytest.raises(Membership.DoesNotExist):
+        membership_role(account=account, membership_id=bob.id, role="admin", actor=Actor())
+    assert not Membership.objects.exists()
+
+
+def test_a_member_of_another_account_gets_no_role_from_here(
+    account: Account, stranger: Account
+) -> None:
+    bob = member(stranger, "bob", "viewer")
+    with pytest.raises(Membership.DoesNotExist):
+        membership_role(account=account, membership_id=bob.id, role="admin", actor=Actor())
+
+
+def test_who_was_removed_is_not_removed_again(account: Account) -> None:
+    bob = member(account, "bob", "viewer")
+    old = Membership.objects.get(pk=bob.pk)
+    membership_delete(membership=bob, actor=Actor())
+    with pytest.raises(Membership.DoesNotExist):
+        membership_delete(membership=old, actor=Actor())
+    assert AuditEntry.objects.filter(action="membership.delete").count() == 1
+
+
+def test_an_auth_token_reverts_nothing_that_was_changed_meanwhile(account: Account) -> None:
+    old = Account.objects.get(pk=account.pk)
+    changes = {"name": "Inn", "max_live_calls": 3, "allowed_countries": ["DE"]}
+    account_patch(account_id=account.pk, changes=changes, actor=Actor())
+    account_update(account=old, twilio_auth_token="0123456789abcdef", actor=Actor())
+    account.refresh_from_db()
+    found = (account.name, account.max_live_calls, account.allowed_countries)
+    assert found == ("Inn", 3, ["DE"])
+    assert account.twilio_auth_token == "0123456789abcdef"

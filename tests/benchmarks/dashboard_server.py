@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib import import_module
-from typing import Any
 
 import django
 import uvicorn
@@ -19,13 +17,13 @@ from django.http import HttpRequest, JsonResponse
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "botsconfig.settings")
 django.setup()
 
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY  # noqa: E402
 from django.urls import include, path  # noqa: E402
 
 from apps.accounts.models import Account, Membership, User  # noqa: E402
 from apps.bots.models import TwilioConfig  # noqa: E402
 from botsconfig.management.commands.serve import server_config  # noqa: E402
 from tests.benchmarks.dashboard_rows import accounts_make, calls_make  # noqa: E402
+from tests.support.login import session_of  # noqa: E402
 
 
 def accounts(request: HttpRequest) -> JsonResponse:
@@ -47,11 +45,7 @@ def calls(request: HttpRequest, count: int, days: int) -> JsonResponse:
 
 def _cookie(user: User) -> str:
     """Log in, as the login page would."""
-    session: Any = import_module(settings.SESSION_ENGINE).SessionStore()
-    session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[-1]
-    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    session.create()
+    session = session_of(user)
     return f"{settings.SESSION_COOKIE_NAME}={session.session_key}"
 
 

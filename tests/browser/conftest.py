@@ -15,8 +15,6 @@ import pytest
 import uvicorn
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import settings as django_settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
 from playwright.sync_api import (
     Browser,
     BrowserContext,
@@ -30,6 +28,7 @@ from playwright.sync_api import (
 from apps.accounts.audit import Actor
 from apps.accounts.models import Account, User
 from apps.accounts.services import membership_put
+from tests.support.login import session_of
 
 CHROMIUM = shutil.which("chromium")
 FLAGS = [
@@ -184,11 +183,7 @@ class Visitor:
 
 def _login(context: BrowserContext, origin: str, user: User) -> None:
     """Give a context the session that the login page would give it."""
-    session = SessionStore()
-    session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = django_settings.AUTHENTICATION_BACKENDS[-1]
-    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    session.save()
+    session = session_of(user)
     cookie = {"name": django_settings.SESSION_COOKIE_NAME, "value": session.session_key}
     context.add_cookies([{**cookie, "url": origin}])  # type: ignore[typeddict-item]
 

@@ -358,11 +358,12 @@ class StandIn:
 
     def _one_credential(self, asked: Asked, provider: str) -> tuple[int, Any]:
         if asked.method == "PUT":
-            self._known(asked.body, {"api_key"})
+            self._known(asked.body, {"api_key", "base_url"})
             key = asked.body["api_key"]
             self.secrets[provider] = key
             about = {"last4": f"…{key[-4:]}", "created_at": NOW, "updated_at": NOW}
-            self.credentials[provider] = {"provider": provider, **about}
+            address = asked.body.get("base_url", "")
+            self.credentials[provider] = {"provider": provider, "base_url": address, **about}
         elif provider not in self.credentials:
             raise Refused(404, "not-found-error", "There is no such thing here.")
         elif asked.method == "DELETE":

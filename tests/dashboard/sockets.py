@@ -7,41 +7,38 @@ from typing import Any
 import orjson
 from asgiref.testing import ApplicationCommunicator
 from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
 
-from apps.accounts.models import User
 from botsconfig.asgi import application
+from tests.support.login import session_of as session_of
 
 # asgiref publishes no types for it.
 _UNTYPED: Any = ApplicationCommunicator
 ORIGIN = "http://127.0.0.1:8000"
 
 
-def session_of(user: User) -> SessionStore:
-    """Return the session that the login page would make."""
-    session = SessionStore()
-    session[SESSION_KEY] = str(user.pk)
-    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[-1]
-    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
-    session.save()
-    return session
-
-
 class PageSocket:
     """A socket that a page opens. session: that of who is logged in; None: nobody is."""
 
     def __init__(
-        self, path: str, session: SessionStore | None, *, query: str = "", origin: str = ORIGIN
+        self,
+        path: str,
+        session: SessionStore | None,
+        *,
+        query: str = "",
+        origin: str = ORIGIN,
+        host: str = "127.0.0.1:8000",
+        scheme: str = "ws",
     ) -> None:
         cookie = f"{settings.SESSION_COOKIE_NAME}={session.session_key}" if session else ""
-        headers = [(b"host", b"127.0.0.1:8000"), (b"cookie", cookie.encode())]
+        headers = [(b"host", host.encode()), (b"cookie", cookie.encode())]
         if origin:
             headers.append((b"origin", origin.encode()))
         self._socket = _UNTYPED(
             application,
             {
                 "type": "websocket",
+                "scheme": scheme,
                 "path": path,
                 "query_string": query.encode(),
                 "headers": headers,

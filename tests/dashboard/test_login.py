@@ -14,6 +14,7 @@ from pytest_django import Settings
 from rest_framework.test import APIClient
 
 from apps.accounts.models import User
+from apps.accounts.totp import code_spend
 from tests.support.login import (
     PASSWORD,
     code,
@@ -138,6 +139,51 @@ def test_a_code_counts_once(client: Client, ada: User) -> None:
     log_in(other)
     assert "This code is wrong, or was used already." in text_of(enter_code(other, used))
     assert not is_in(other)
+
+
+@pytest.mark.parametrize("steps", [-1, 0])
+def test_a_code_counts_once_in_all_processes_and_none_before_it_counts(
+    client: Client, ada: User, steps: int
+) -> None:
+    secret, _ = second_factor(ada)
+    log_in(client)
+    enter_code(client, code(secret))
+    cache.clear()  # another process has another one
+    other = Client()
+    log_in(other)
+    assert "was used already" in text_of(enter_code(other, code(secret, steps=steps)))
+    assert not is_in(other)
+    enter_code(other, code(secret, steps=1))
+    assert is_in(other)
+
+
+def test_a_code_of_a_login_confirms_nothing(client: Client, ada: User) -> None:
+    secret, _ = second_factor(ada)
+    log_in(client)
+    enter_code(client, code(secret))
+    cache.clear()
+    used = client.post("/admin/confirm/code/?next=/admin/security/", {"code": code(secret)})
+    assert "was used already" in text_of(used)
+    fresh = {"code": code(secret, steps=1)}
+    answer = client.post("/admin/confirm/code/?next=/admin/security/", fresh)
+    assert answer["Location"] == "/admin/security/"
+
+
+def test_a_used_code_is_counted_as_a_wrong_one(client: Client, ada: User) -> None:
+    secret, _ = second_factor(ada)
+    log_in(client)
+    enter_code(client, code(secret))
+    other = Client()
+    log_in(other)
+    for _ in range(5):
+        assert "was used already" in text_of(enter_code(other, code(secret, steps=-1)))
+    assert "Too many wrong codes" in text_of(enter_code(other, code(secret, steps=1)))
+
+
+def test_of_two_who_enter_one_code_at_once_one_gets_in(ada: User) -> None:
+    secret, _ = second_factor(ada)
+    assert code_spend(user=ada, code=code(secret))
+    assert not code_spend(user=ada, code=code(secret))
 
 
 def test_a_recovery_code_counts_once(client: Client, ada: User) -> None:

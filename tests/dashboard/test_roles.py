@@ -89,5 +89,5 @@ def test_a_page_asks_for_roles_once(
     as_: Login, account: Account, key: ApiKey, django_assert_max_num_queries: Any
 ) -> None:
     client = as_(account, "admin")
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         client.get("/admin/accounts/apikey/")

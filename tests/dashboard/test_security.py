@@ -14,7 +14,9 @@ from allauth.usersessions.models import UserSession
 from asgiref.sync import sync_to_async
 from asgiref.testing import ApplicationCommunicator
 from axes.models import AccessAttempt
+from django.contrib import admin
 from django.contrib.auth.models import AnonymousUser
+from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.core.management import CommandError, call_command
@@ -30,6 +32,7 @@ from apps.accounts.sweeps import failures_clear, sessions_clear
 from apps.dashboard.browsers import browser_named
 from apps.dashboard.gate import may_enter
 from apps.dashboard.sockets import gated
+from tests.dashboard.sockets import PageSocket
 from tests.support.login import (
     PASSWORD,
     code,
@@ -38,6 +41,7 @@ from tests.support.login import (
     log_in,
     person,
     second_factor,
+    session_of,
     text_of,
 )
 
@@ -80,6 +84,14 @@ def set_up(client: Client) -> str:
     return found[1]
 
 
+def by_code(client: Client, user: User) -> None:
+    """Give somebody a second factor, and log in by it."""
+    secret, _ = second_factor(user)
+    log_in(client, name=user.get_username())
+    enter_code(client, code(secret))
+    assert is_in(client)
+
+
 def entries(account: Account) -> list[tuple[str, str]]:
     """What the account's log tells of people: what, and by whom."""
     found = AuditEntry.objects.filter(account=account, target_kind="user")
@@ -99,6 +111,15 @@ def test_an_app_is_set_up_and_asked_for_from_then_on(
     assert log_in(other)["Location"] == "/admin/login/code/"
     enter_code(other, code(secret, steps=1))
     assert is_in(other)
+
+
+def test_the_code_of_the_set_up_logs_nobody_in(inside: Client, ada: User) -> None:
+    secret = set_up(inside)
+    cache.clear()
+    other = Client()
+    log_in(other)
+    enter_code(other, code(secret))
+    assert not is_in(other)
 
 
 def test_a_wrong_code_sets_nothing_up(inside: Client, ada: User) -> None:
@@ -139,9 +160,11 @@ def test_new_recovery_codes_end_the_old_ones(inside: Client, ada: User) -> None:
 def test_what_decides_how_one_gets_in_asks_for_the_password_again(
     inside: Client, ada: User, path: str
 ) -> None:
-    second_factor(ada) if path != "app/" else None
+    if path != "app/":
+        by_code(inside, ada)
     session = inside.session
-    session["account_authentication_methods"][-1]["at"] -= 3_600
+    for record in session["account_authentication_methods"]:
+        record["at"] -= 3_600
     session.save()
     answer = inside.get(f"/admin/security/{path}")
     assert answer["Location"].startswith("/admin/confirm/")
@@ -152,7 +175,7 @@ def test_what_decides_how_one_gets_in_asks_for_the_password_again(
 
 def test_the_overview_says_what_there_is(inside: Client, ada: User) -> None:
     assert "Set up an app" in text_of(inside.get("/admin/security/"))
-    second_factor(ada)
+    by_code(inside, ada)
     page = text_of(inside.get("/admin/security/"))
     assert "10 left" in page
     assert "Set up an app" not in page
@@ -277,10 +300,10 @@ def test_nothing_opens_before_a_second_factor_is_set_up(
     settings.REQUIRE_TWO_FACTOR = True
     for path in ("", "calls/call/", "security/", "security/sessions/", "password_change/"):
         assert inside.get(f"/admin/{path}")["Location"] == "/admin/security/app/", path
-    assert not may_enter(ada)
+    assert not may_enter(ada, inside.session)
     set_up(inside)
     assert is_in(inside)
-    assert may_enter(ada)
+    assert may_enter(ada, inside.session)
 
 
 def test_a_fragment_is_refused_and_says_where_to_go(
@@ -317,21 +340,76 @@ async def test_a_socket_is_refused_too(settings: Settings) -> None:
         opened.append(scope["user"])
         await send({"type": "websocket.accept"})
 
-    async def connects(user: Any) -> bool:
-        socket = _UNTYPED(gated(inner), {"type": "websocket", "user": user})
+    async def connects(user: Any, session: Any) -> bool:
+        scope = {"type": "websocket", "user": user, "session": session}
+        socket = _UNTYPED(gated(inner), scope)
         await socket.send_input({"type": "websocket.connect"})
         return bool((await socket.receive_output())["type"] == "websocket.accept")
 
     ada = await sync_to_async(person)()
     bob = await sync_to_async(person)("bob", is_staff=False)
-    assert await connects(ada)
-    assert not await connects(AnonymousUser())
-    assert not await connects(bob)
+    hers, his = [await sync_to_async(session_of)(user) for user in (ada, bob)]
+    assert await connects(ada, hers)
+    assert not await connects(AnonymousUser(), SessionStore())
+    assert not await connects(bob, his)
+    assert not await connects(ada, his)
     settings.REQUIRE_TWO_FACTOR = True
-    assert not await connects(ada)
+    assert not await connects(ada, hers)
     await sync_to_async(second_factor)(ada)
-    assert await connects(ada)
+    assert not await connects(ada, hers)
+    hers["account_authentication_methods"] = [{"method": "mfa", "at": 0.0}]
+    assert await connects(ada, hers)
     assert opened == [ada, ada]
+
+
+def unlisted(user: User) -> Client:
+    """A browser whose session began before sessions were listed."""
+    client = Client()
+    client.force_login(user)
+    UserSession.objects.filter(session_key=client.session.session_key).delete()
+    return client
+
+
+def test_a_session_that_is_not_listed_is_none(inside: Client, ada: User) -> None:
+    old = unlisted(ada)
+    key = old.session.session_key
+    assert not is_in(old)
+    assert not Session.objects.filter(session_key=key).exists()
+    assert is_in(inside)
+
+
+@pytest.mark.django_db(transaction=True)
+async def test_a_socket_of_a_session_that_is_not_listed_is_refused() -> None:
+    ada = await sync_to_async(person)(is_superuser=True)
+    session = await sync_to_async(session_of)(ada)
+    listed = PageSocket("/admin/ws/live", session)
+    assert await listed.connect()
+    await listed.leave()
+    await UserSession.objects.all().adelete()
+    assert not await PageSocket("/admin/ws/live", session).connect()
+
+
+def test_whatever_logs_somebody_in_is_listed(ada: User) -> None:
+    client = Client()
+    client.force_login(ada)
+    assert UserSession.objects.get().session_key == client.session.session_key
+    assert is_in(client)
+
+
+def test_a_session_of_a_password_alone_does_not_pass_for_who_has_a_second_factor(
+    inside: Client, ada: User
+) -> None:
+    by_code(Client(), ada)
+    assert inside.get("/admin/")["Location"].startswith("/admin/login/")
+
+
+def test_the_session_that_a_second_factor_is_set_up_in_goes_on(
+    inside: Client, ada: User, settings: Settings
+) -> None:
+    settings.REQUIRE_TWO_FACTOR = True
+    set_up(inside)
+    assert is_in(inside)
+    assert inside.get("/admin/security/recovery-codes/").status_code == 200
 
 
 def test_the_api_and_the_health_checks_need_no_second_factor(
@@ -382,7 +460,7 @@ def test_who_is_no_superuser_takes_nothing_away(inside: Client, ada: User) -> No
 
 def test_a_superusers_own_goes_by_their_own_security(root: Client, db: None) -> None:
     user = User.objects.get(username="root")
-    second_factor(user)
+    by_code(root, user)
     assert reset(root, user) == 403
     assert second_factor_is_on(user)
 
@@ -404,3 +482,10 @@ def test_the_admin_site_lists_no_keys_of_apps(root: Client) -> None:
     page = text_of(root.get("/admin/"))
     for name in ("/admin/mfa/", "/admin/usersessions/", "/admin/account/", "/admin/axes/"):
         assert name not in page
+
+
+def test_the_admin_site_is_of_our_own_pages_alone(root: Client) -> None:
+    assert {model._meta.app_label for model in admin.site._registry} == {
+        *("accounts", "bots", "calls", "webhooks"),
+    }
+    assert root.get("/admin/django_tasks_database/dbtaskresult/").status_code == 404

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import threading
 from collections.abc import Callable
 from typing import Any
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.test import Client
 
 from apps.accounts.audit import Actor
@@ -15,6 +17,7 @@ from apps.accounts.services import membership_put
 from apps.bots.document import draft_read
 from apps.bots.models import TwilioConfig
 from apps.bots.services import Write, config_replace
+from apps.calls import caller_voice
 from apps.calls.models import Call
 from apps.calls.tokens import token_read
 from apps.dashboard.talk import views
@@ -160,11 +163,46 @@ def test_what_is_typed_is_spoken_as_the_caller(
     assert ask(operator, config, "speech", text="x" * 301).status_code == 400
 
 
+def test_who_types_too_much_waits(
+    operator: Client,
+    client_for: ClientFor,
+    config: TwilioConfig,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    async def speak(self: LocalVoice, text: str) -> Any:
+        yield text.encode()
+
+    monkeypatch.setattr(LocalVoice, "speak", speak)
+    monkeypatch.setattr(caller_voice, "LIMIT", "1/minute")
+    assert ask(operator, config, "speech", text="Hello").status_code == 200
+    refused = ask(operator, config, "speech", text="Hello")
+    assert (refused.status_code, "a lot of typing" in refused.json()["error"]) == (429, True)
+    assert ask(client_for("operator"), config, "speech", text="Hello").status_code == 200
+
+
+def test_no_more_are_spoken_for_at_once_than_there_are_threads_for(
+    operator: Client, config: TwilioConfig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers: list[int] = []
+
+    async def speak(self: LocalVoice, text: str) -> Any:
+        # While the one place is taken, another one asks.
+        if not answers:
+            answers.append(0)
+            asked = sync_to_async(ask)(operator, config, "speech", text="Hello")
+            answers.append((await asked).status_code)
+        yield text.encode()
+
+    monkeypatch.setattr(LocalVoice, "speak", speak)
+    monkeypatch.setattr(caller_voice, "_AT_ONCE", threading.BoundedSemaphore(1))
+    assert ask(operator, config, "speech", text="Hello").status_code == 200
+    assert answers == [0, 429]
+    assert ask(operator, config, "speech", text="Hello").status_code == 200
+
+
 def test_a_server_without_a_voice_says_so(
     operator: Client, config: TwilioConfig, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from apps.calls import caller_voice
-
     monkeypatch.setattr(caller_voice, "VOICE", "none")
     answer = ask(operator, config, "speech", text="Hello")
     assert (answer.status_code, "no voice of its own" in answer.json()["error"]) == (503, True)

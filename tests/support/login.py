@@ -12,6 +12,10 @@ from allauth.mfa.totp.internal.auth import (
     generate_totp_secret,
     hotp_value,
 )
+from allauth.usersessions.models import UserSession
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
 from django.test import Client
 
 from apps.accounts.models import User
@@ -55,3 +59,14 @@ def is_in(client: Client) -> bool:
 def text_of(answer: Any) -> str:
     """An answer's page."""
     return str(answer.content.decode())
+
+
+def session_of(user: User) -> SessionStore:
+    """Return the session that the login page would make, in the list of the person's."""
+    session = SessionStore()
+    session[SESSION_KEY] = str(user.pk)
+    session[BACKEND_SESSION_KEY] = settings.AUTHENTICATION_BACKENDS[-1]
+    session[HASH_SESSION_KEY] = user.get_session_auth_hash()
+    session.save()
+    UserSession.objects.create(user=user, session_key=session.session_key, ip="127.0.0.1")
+    return session

@@ -14,7 +14,8 @@ from django.shortcuts import redirect
 from django.urls import reverse
 from unfold.admin import ModelAdmin
 
-from apps.accounts.models import Account, Membership
+from apps.accounts.invitations import invitation_withdraw, invitations_of, member_invite
+from apps.accounts.models import Account, Invitation, Membership
 from apps.accounts.roles import MEMBERS
 from apps.accounts.scopes import ADMIN
 from apps.accounts.services import (
@@ -22,9 +23,16 @@ from apps.accounts.services import (
     account_patch,
     account_update,
     membership_delete,
-    membership_put,
+    membership_role,
 )
-from apps.dashboard.account.forms import AccountForm, InviteForm, LimitForm, RoleForm, TokenForm
+from apps.dashboard.account.forms import (
+    AccountForm,
+    InvitationForm,
+    InviteForm,
+    LimitForm,
+    RoleForm,
+    TokenForm,
+)
 from apps.dashboard.account.settings import SettingsForm, suggestions
 from apps.dashboard.columns import moment
 from apps.dashboard.rows import RowPages, act
@@ -85,13 +93,8 @@ class AccountAdmin(RowPages, AccountScoped, AccountAdminBase):
     def token(self, request: HttpRequest, account: Account) -> HttpResponse:
         form = TokenForm(request.POST)
         if form.is_valid():
-            account_update(
-                account=account,
-                name=account.name,
-                max_live_calls=account.max_live_calls,
-                actor=actor_in(request),
-                twilio_auth_token=form.cleaned_data["twilio_auth_token"],
-            )
+            token = form.cleaned_data["twilio_auth_token"]
+            account_update(account=account, actor=actor_in(request), twilio_auth_token=token)
             messages.success(request, "The auth token is stored. Nobody can read it again.")
             return redirect(self.page_of(account))
         return self.shown(request, account, token=form)
@@ -113,27 +116,44 @@ class AccountAdmin(RowPages, AccountScoped, AccountAdminBase):
         form = InviteForm(request.POST, account=account)
         if form.is_valid():
             role = form.cleaned_data["role"]
-            membership_put(account=account, user=form.user, role=role, actor=actor_in(request))
-            messages.success(request, f"{form.user} is {role} here now.")
+            found = member_invite(
+                account=account, user=form.user, role=role, actor=actor_in(request)
+            )
+            asked = isinstance(found, Invitation)
+            told = "is invited, and finds it on their home page" if asked else f"is {role} here now"
+            messages.success(request, f"{form.user} {told}.")
             return redirect(self.page_of(account))
         return self.shown(request, account, invite=form)
+
+    @act(MEMBERS)
+    def withdraw(self, request: HttpRequest, account: Account) -> HttpResponse:
+        form = InvitationForm(request.POST)
+        if not form.is_valid():
+            raise Http404
+        asked = form.cleaned_data["invitation"]
+        found = invitation_withdraw(account=account, invitation_id=asked, actor=actor_in(request))
+        messages.success(request, f"{found.user} is not invited any more.")
+        return redirect(self.page_of(account))
 
     @act(MEMBERS)
     def role(self, request: HttpRequest, account: Account) -> HttpResponse:
         form = RoleForm(request.POST)
         if not form.is_valid():
             raise Http404
-        member = self._member(account, form.cleaned_data["membership"])
-        role = form.cleaned_data["role"]
-        membership_put(account=account, user=member.user, role=role, actor=actor_in(request))
-        messages.success(request, f"{member.user} is {role} here now.")
+        member = membership_role(
+            account=account,
+            membership_id=form.cleaned_data["membership"],
+            role=form.cleaned_data["role"],
+            actor=actor_in(request),
+        )
+        messages.success(request, f"{member.user} is {member.role} here now.")
         return redirect(self._back(request, account))
 
     @act(MEMBERS)
     def remove(self, request: HttpRequest, account: Account) -> HttpResponse:
         member = self._member(account, request.POST.get("membership"))
         membership_delete(membership=member, actor=actor_in(request))
-        text = f"{member.user} was {member.role} and is here no more. Add them again to undo it."
+        text = f"{member.user} was {member.role} and is here no more. Invite them again to undo it."
         messages.success(request, text)
         return redirect(self._back(request, account))
 
@@ -159,6 +179,7 @@ class AccountAdmin(RowPages, AccountScoped, AccountAdminBase):
             account=account,
             signed=bool(mine.values_list(Length("twilio_auth_token"), flat=True).get()),
             members=members.order_by("created_at", "id"),
+            invitations=invitations_of(account),
             roles=Membership.Role.choices,
             may_members=may(request, MEMBERS, account.pk),
             suggestions=suggestions(),

@@ -47,7 +47,9 @@ _LISTS: Final[Mapping[str, str]] = {
     "credential": "accounts_credential_changelist",
     "phone_number": "calls_phonenumber_changelist",
 }
-_KINDS: Final = (*_PAGES, *_LISTS, "membership")
+# Or the account's own page.
+_MEMBERS: Final = ("membership", "invitation")
+_KINDS: Final = (*_PAGES, *_LISTS, *_MEMBERS)
 
 
 class ActionFilter(TextFilterBase):
@@ -171,7 +173,7 @@ def lines_of(entry: AuditEntry) -> list[Line]:
 def target_page(entry: AuditEntry) -> str:
     """Return the address of the page about what was changed; empty where there is none."""
     kind = entry.target_kind
-    if kind == "membership":
+    if kind in _MEMBERS:
         return reverse("admin:accounts_account_change", args=[entry.account_id])
     if kind in _PAGES:
         return reverse(f"admin:{_PAGES[kind]}", args=[entry.target_id])

@@ -52,7 +52,7 @@ class CredentialAdmin(RowPages, AccountScoped, CredentialAdminBase):
                 found = credential_put(
                     account=form.cleaned_data["account"],
                     provider=form.cleaned_data["provider"],
-                    api_key=form.given["api_key"],
+                    **form.given,
                     actor=actor_in(request),
                 )
                 messages.success(request, f"The key for {found.provider} is stored. Try it now.")
@@ -62,11 +62,12 @@ class CredentialAdmin(RowPages, AccountScoped, CredentialAdminBase):
 
     @act(ADMIN)
     def edit(self, request: HttpRequest, credential: Credential) -> HttpResponse:
-        form = CredentialChangeForm(request.POST)
+        form = CredentialChangeForm(request.POST, credential=credential)
         if form.is_valid():
-            credential_put(**self._named(request, credential), api_key=form.given["api_key"])
-            messages.success(request, f"The key for {credential.provider} is another one now.")
-            return redirect(self.page_of(credential))
+            with form.refusals():
+                credential_put(**self._named(request, credential), **form.given)
+                messages.success(request, f"The key for {credential.provider} is another one now.")
+                return redirect(self.page_of(credential))
         return self.shown(request, credential, form=form)
 
     @act(ADMIN)
@@ -98,5 +99,5 @@ class CredentialAdmin(RowPages, AccountScoped, CredentialAdminBase):
             "dashboard/account/credential.html",
             title=f"Key at {credential.provider}",
             credential=credential,
-            form=bound.get("form") or CredentialChangeForm(),
+            form=bound.get("form") or CredentialChangeForm(credential=credential),
         )

@@ -8,8 +8,8 @@ from typing import Any, Final
 from django import forms
 from django.core.exceptions import ValidationError
 
-from apps.accounts.credentials import credential_providers
-from apps.accounts.models import Account, Membership, User
+from apps.accounts.credentials import credential_providers, is_addressed
+from apps.accounts.models import Account, Credential, Invitation, Membership, User
 from apps.accounts.scopes import DEFAULT_SCOPES, SCOPES
 from apps.accounts.serializers import (
     KEY_CHARACTERS,
@@ -68,6 +68,17 @@ class KeyRotationForm(RuledForm):
     grace_seconds = GraceField(label="The old key works on for")
 
 
+def _address() -> forms.CharField:
+    return forms.CharField(
+        required=False,
+        label="Address",
+        max_length=500,
+        help_text="For custom_llm alone: the server that the key is for, as in"
+        " https://models.example.com/v1. It is sent to no other, whatever a bot names.",
+        widget=forms.URLInput(attrs={"spellcheck": "false"}),
+    )
+
+
 class CredentialForm(OfAccountForm):
     """A vendor's key to be stored."""
 
@@ -77,6 +88,7 @@ class CredentialForm(OfAccountForm):
         label="Provider", help_text="One key for each: a new one replaces the stored one."
     )
     api_key = SecretField(label="API key", max_length=KEY_CHARACTERS)
+    base_url = _address()
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -84,7 +96,8 @@ class CredentialForm(OfAccountForm):
         field.choices = [(name, name) for name in credential_providers()]
 
     def body(self) -> dict[str, Any]:
-        return {"api_key": self.cleaned_data["api_key"]}
+        found = {"api_key": self.cleaned_data["api_key"]}
+        return {**found, "base_url": self.cleaned_data["base_url"]}
 
 
 class CredentialChangeForm(RuledForm):
@@ -95,6 +108,12 @@ class CredentialChangeForm(RuledForm):
     api_key = SecretField(
         label="New API key", max_length=KEY_CHARACTERS, help_text="Replaces the stored one."
     )
+    base_url = _address()
+
+    def __init__(self, *args: Any, credential: Credential, **kwargs: Any) -> None:
+        super().__init__(*args, initial={"base_url": credential.base_url}, **kwargs)
+        if not is_addressed(credential.provider):
+            del self.fields["base_url"]
 
 
 class InviteForm(PlainForm):
@@ -121,8 +140,16 @@ class InviteForm(PlainForm):
             raise ValidationError("There is no such user.")
         if Membership.objects.filter(account=self._account, user=found).exists():
             raise ValidationError("This user is here already.")
+        if Invitation.objects.filter(account=self._account, user=found).exists():
+            raise ValidationError("This user is invited already, and has not answered yet.")
         self.user = found
         return name
+
+
+class InvitationForm(PlainForm):
+    """An invitation that is taken back."""
+
+    invitation = forms.UUIDField(widget=forms.HiddenInput)
 
 
 class RoleForm(PlainForm):

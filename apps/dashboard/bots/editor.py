@@ -89,6 +89,8 @@ def add(request: HttpRequest) -> HttpResponse:
     account = next((one for one in accounts if str(one.pk) == asked), None)
     if asked and account is None:
         raise Http404
+    if account is None and len(accounts) > 1:
+        return _account_asked(request, accounts)
     account = account or accounts[0]
     data = request.POST.dict() if request.method == "POST" else None
     form = BotForm(stored_new(account), catalogue_for(account), data)
@@ -105,6 +107,12 @@ def add(request: HttpRequest) -> HttpResponse:
     return HttpResponseRedirect(
         reverse("admin:bots_twilioconfig_connect", args=[written.config.pk])
     )
+
+
+def _account_asked(request: HttpRequest, accounts: list[Account]) -> HttpResponse:
+    # None is taken for granted: a bot in the wrong account is read by strangers.
+    template = "dashboard/bots/account.html"
+    return page(request, template, title="New bot", crumbs=crumbs(), accounts=accounts)
 
 
 def editing_of(config: TwilioConfig, request: HttpRequest | None = None) -> Editing:

@@ -11,6 +11,7 @@ from rest_framework.exceptions import APIException
 
 from apps.accounts.audit import Actor
 from apps.accounts.models import Account
+from apps.bots.addresses import keys_withheld
 from apps.bots.document import draft_read, native_of
 from apps.bots.models import TwilioConfig, TwilioConfigVersion
 from apps.bots.selectors import version_shown
@@ -75,7 +76,8 @@ def bot_create(*, account: Account, form: BotForm, actor: Actor, publish: bool) 
     except APIException as exc:
         _refuse(form, exc)
     config = config_create(account=account, draft=draft, actor=actor, publish=publish)
-    return Written(config, version_shown(config), draft.notes)
+    withheld = keys_withheld(account, draft.document, draft.api_keys or ())
+    return Written(config, version_shown(config), (*draft.notes, *withheld))
 
 
 def bot_save(save: Save, form: BotForm) -> Written:

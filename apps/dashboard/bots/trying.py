@@ -14,7 +14,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_POST
 from rest_framework.exceptions import APIException, ValidationError
 
-from apps.accounts.credentials import credentials_of
+from apps.accounts.credentials import credential_addresses
 from apps.bots.rendering import Caller, config_render, variables_check
 from apps.bots.samples import Unspoken, sample_speak
 from apps.bots.serializers import RenderQuerySerializer, ToolTrialSerializer
@@ -159,7 +159,7 @@ def _rendered(config: Any, given: dict[str, str]) -> dict[str, Any]:
         raise ValidationError({"variables": wrong})
     number = asked.get("version") or (config.current.number if config.current else None)
     version = version_get(config, number)
-    keys = set(credentials_of(config.account).values_list("provider", flat=True))
+    keys = credential_addresses(config.account)
     caller = Caller(asked["from"], asked["to"], asked["variables"])
     try:
         return config_render(config, version, caller, keys)

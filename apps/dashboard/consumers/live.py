@@ -91,7 +91,7 @@ async def _in_thread(work: Any, *given: Any) -> Any:
 def _viewer(session_key: str) -> HttpRequest | None:
     """Return whoever holds the session now, if they may see calls."""
     viewer = viewer_of(session_key)
-    return viewer if may_enter(viewer.user) and may(viewer, READS) else None
+    return viewer if may_enter(viewer.user, viewer.session) and may(viewer, READS) else None
 
 
 def _look(viewer: HttpRequest) -> Live:

@@ -9,6 +9,7 @@ from django.http import HttpRequest, HttpResponse
 from django.template.loader import render_to_string
 from django.template.response import TemplateResponse
 
+from apps.accounts.invitations import invitations_to
 from apps.calls.statistics.alarms import alarms
 from apps.calls.statistics.figures import Figures, Outcome
 from apps.calls.statistics.selectors import (
@@ -22,7 +23,7 @@ from apps.calls.statistics.spread import Spread
 from apps.dashboard.home.charts import charts
 from apps.dashboard.home.words import dollars, failure_words, link_to, ms_words, notice_of
 from apps.dashboard.pages import needs, page
-from apps.dashboard.scoping import accounts_shown, may, shows_several
+from apps.dashboard.scoping import accounts_shown, may, person_of, shows_several
 
 READS: Final = "calls:read"
 # More would push the rest of the page away; a link leads to all.
@@ -33,15 +34,21 @@ NOTICES_SHOWN: Final = 6
 
 def home(request: HttpRequest) -> HttpResponse:
     """Show what goes on now and what happened today; or what to do first."""
+    invited = invitations_to(person_of(request))
     if not may(request, READS):
-        return page(request, "dashboard/home/nobody.html", title="Welcome")
+        return page(request, "dashboard/home/nobody.html", title="Welcome", invitations=invited)
     accounts = accounts_shown(request, READS)
     begun = beginnings(accounts)
     if not begun.has_call:
         notices = [notice_of(alarm) for alarm in alarms(accounts)]
         steps = steps_of(request, begun)
         return page(
-            request, "dashboard/home/begin.html", title="Home", steps=steps, notices=notices
+            request,
+            "dashboard/home/begin.html",
+            title="Home",
+            steps=steps,
+            notices=notices,
+            invitations=invited,
         )
     several = shows_several(request)
     return page(
@@ -49,6 +56,7 @@ def home(request: HttpRequest) -> HttpResponse:
         "dashboard/home/home.html",
         title="Home",
         live_html=live_html(live_calls(accounts, at_most=LIVE_SHOWN), several=several),
+        invitations=invited,
         **figures_context(request),
     )
 

@@ -13,7 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_GET, require_POST
-from rest_framework.exceptions import ValidationError
+from rest_framework.exceptions import Throttled, ValidationError
 
 from apps.bots.models import TwilioConfig
 from apps.calls.browser import browser_call_abandon, browser_call_begin
@@ -130,7 +130,9 @@ def speech(request: HttpRequest, config: TwilioConfig, asked: dict[str, Any]) ->
     if len(text) > LONGEST:
         raise Wrong(f"Up to {LONGEST} characters.", fields={"text": [f"Up to {LONGEST}."]})
     try:
-        audio = caller_voice_speak(text)
+        audio = caller_voice_speak(text, who=f"user:{person_of(request).pk}")
+    except Throttled as throttled:
+        raise Wrong(str(throttled.detail), status=429) from None
     except VoiceMissing as missing:
         raise Wrong(str(missing), status=503) from None
     return HttpResponse(audio, content_type="audio/basic")

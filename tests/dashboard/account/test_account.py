@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from django.urls import reverse
 
-from apps.accounts.models import Account, AuditEntry, Membership, User
+from apps.accounts.models import Account, AuditEntry, Invitation, Membership, User
 from tests.dashboard.people import KEEPERS, ROLES, Login, person, text
 
 
@@ -145,7 +145,9 @@ def test_an_auth_token_is_set_but_never_shown(as_: Login, account: Account) -> N
     assert account.twilio_auth_token == "0123456789abcdef"
 
 
-@pytest.mark.parametrize("act", ["change", "edit", "token", "limit", "invite", "role", "remove"])
+@pytest.mark.parametrize(
+    "act", ["change", "edit", "token", "limit", "invite", "withdraw", "role", "remove"]
+)
 def test_another_account_is_not_there(
     as_: Login, account: Account, stranger: Account, act: str
 ) -> None:
@@ -181,9 +183,11 @@ def test_members_are_chosen_by_owners(as_: Login, account: Account, role: str) -
     client.post(url("remove", account), {"membership": ids["carol"]})
     others = Membership.objects.exclude(user__username__startswith=role)
     found = dict(others.values_list("user__username", "role"))
-    owned = {"bob": "admin", "dave": "operator"}
+    owned = {"bob": "admin", **({"dave": "operator"} if role == "superuser" else {})}
     may = role in ("owner", "superuser")
     assert found == (owned if may else {"bob": "viewer", "carol": "viewer"})
+    asked = [("dave", "operator")] if role == "owner" else []
+    assert list(Invitation.objects.values_list("user__username", "role")) == asked
 
 
 def test_an_admin_sees_who_is_in_and_no_way_to_change_it(as_: Login, account: Account) -> None:
@@ -243,9 +247,11 @@ def test_what_is_done_to_members_is_in_the_log(as_: Login, account: Account) -> 
     client = as_(account, "owner")
     person("bob")
     client.post(url("invite", account), {"username": "bob", "role": "viewer"})
-    entry = AuditEntry.objects.filter(action="membership.put").latest("created_at")
+    entry = AuditEntry.objects.filter(action="invitation.create").latest("created_at")
     assert entry.actor_name.startswith("owner")
     assert entry.after == {"user": "bob", "role": "viewer"}
+    shown = reverse("admin:accounts_auditentry_change", args=[entry.pk])
+    assert url("change", account) in text(client.get(shown))
 
 
 def test_whom_a_superuser_makes_may_log_in(as_: Login) -> None:

@@ -404,7 +404,7 @@ def test_the_editor_costs_few_queries(
     as_: Login, full: TwilioConfig, django_assert_max_num_queries: Any
 ) -> None:
     client = as_(full.account, "operator")
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         client.get(at(full))
 
 

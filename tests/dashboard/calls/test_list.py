@@ -226,7 +226,7 @@ def test_a_page_has_fifty_calls_and_leads_to_the_older(
 ) -> None:
     for number in range(52):
         make_call(config, f"CA{number}", started_at=NOW + timedelta(minutes=number))
-    with django_assert_max_num_queries(8):
+    with django_assert_max_num_queries(9):
         page = viewer.get(LIST, {"direction": "inbound"}).content.decode()
     assert page.count('<td class="bc-calls-when">') == 50
     link = re.search(r'rel="next" href="(\?[^"]+)"', page)

@@ -211,7 +211,7 @@ def test_words_for_figures() -> None:
 # --- how much it asks -----------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize(("role", "queries"), [("viewer", 18), ("superuser", 20)])
+@pytest.mark.parametrize(("role", "queries"), [("viewer", 20), ("superuser", 21)])
 def test_it_takes_few_queries_however_many_calls(
     as_: Login,
     account: Account,

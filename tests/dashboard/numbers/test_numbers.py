@@ -206,7 +206,7 @@ def test_the_list_costs_the_same_for_many(
             account=number.account, connection=number.connection, sid=f"PN{count}", number="+1"
         )
     client = as_(number.account, "viewer")
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         client.get(LIST)
-    with django_assert_max_num_queries(9):
+    with django_assert_max_num_queries(10):
         client.get(url("change", number))
