@@ -29,7 +29,7 @@ from apps.simulator.stream import SimulatedCall
 from apps.simulator.wire import Dial
 from apps.telephony import inbound
 from apps.voice.clock import LoopClock
-from tests.browser.conftest import DESKTOP, VisitorFor
+from tests.browser.conftest import DESKTOP, VisitorFor, until
 from tests.conftest import BODY
 from tests.gateway.conftest import speech
 from tests.support.recorded_call import LENGTH_S, SAID, recorded_call, recordings_in
@@ -55,15 +55,6 @@ def page_of(call: Call) -> str:
 def now_at(page: Page) -> float:
     found: float = page.evaluate("document.querySelector('[data-audio]').currentTime")
     return found
-
-
-def until(page: Page, truth: str) -> None:
-    """Wait until an expression holds. Playwright's own way needs ``eval``, which pages forbid."""
-    for _ in range(600):
-        if page.evaluate(truth):
-            return
-        page.wait_for_timeout(25)
-    raise AssertionError(truth)
 
 
 # --- the list -------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pytest
 from django.conf import settings
 from django.db import connection
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 from apps.accounts.audit import Actor
 from apps.accounts.models import Account
@@ -29,7 +29,7 @@ from apps.providers import registry
 from apps.providers.local_ears import recognise
 from apps.providers.workers import EARS
 from apps.voice import g711
-from tests.browser.conftest import CHROMIUM, DESKTOP, FLAGS, PHONE, Visitor, VisitorFor
+from tests.browser.conftest import CHROMIUM, DESKTOP, FLAGS, PHONE, Visitor, VisitorFor, until
 from tests.gateway.conftest import BotWith, bot_with
 from tests.providers.local_speech import plain, spoken
 
@@ -442,3 +442,92 @@ def test_who_is_logged_out_meanwhile_is_told_so(
     visitor.page.get_by_role("button", name="Without a microphone").click()
     visitor.page.get_by_role("alert").filter(has_text="logged out").wait_for()
     visitor.clean()
+
+
+# --- hanging up before anybody has answered -------------------------------------------------------
+
+# The microphone is given when the test says so.
+SLOW_MICROPHONE = """
+window.bcTracks = [];
+const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async (wish) => {
+  await new Promise((give) => { window.bcGive = give; });
+  const stream = await real(wish);
+  window.bcTracks.push(...stream.getTracks());
+  return stream;
+};
+"""
+SOCKETS = """
+window.bcSockets = [];
+window.WebSocket = class extends WebSocket {
+  constructor(url) { super(url); window.bcSockets.push(this); }
+};
+"""
+# Once a socket is on its way, "Hang up" is clicked.
+HANGS_UP = """
+window.bcSockets.push = function (socket) {
+  queueMicrotask(() => document.querySelector('[data-talk="hang-up"]').click());
+  return Array.prototype.push.call(this, socket);
+};
+"""
+
+
+def hang_up(page: Page) -> None:
+    page.get_by_role("button", name="Hang up").click()
+    page.get_by_text("You hung up.").wait_for()
+
+
+def test_who_hangs_up_before_the_microphone_is_allowed_makes_no_call_and_is_not_heard(
+    visitor_for: VisitorFor, account: Account, scripted: TwilioConfig
+) -> None:
+    visitor = visitor_for("operator", account)
+    visitor.page.add_init_script(SLOW_MICROPHONE + SOCKETS)
+    visitor.open(talk_to(scripted))
+    page = visitor.page
+    page.get_by_role("button", name="Call", exact=True).click()
+    until(page, "!!window.bcGive")
+    hang_up(page)
+    page.evaluate("window.bcGive()")
+    until(page, "window.bcTracks.length && window.bcTracks.every((t) => t.readyState === 'ended')")
+    page.get_by_text("You hung up.").wait_for()
+    assert page.get_by_role("button", name="Call", exact=True).is_visible()
+    assert page.evaluate("window.bcSockets.length") == 0
+    assert not Call.objects.exists()
+    visitor.clean()
+
+
+def test_who_hangs_up_while_the_call_is_prepared_leaves_none_behind(
+    visitor_for: VisitorFor, account: Account, scripted: TwilioConfig
+) -> None:
+    visitor = visitor_for("operator", account)
+    visitor.page.add_init_script(SOCKETS)
+    visitor.open(talk_to(scripted))
+    page = visitor.page
+    held: list[Route] = []
+    page.route("**/talk/begin/", lambda route: held.append(route))
+    with page.expect_request("**/talk/begin/"):
+        page.get_by_role("button", name="Without a microphone").click()
+    hang_up(page)
+    with page.expect_response("**/talk/abandon/"):
+        held[0].continue_()
+    assert page.evaluate("window.bcSockets.length") == 0
+    assert Call.objects.get().status == "canceled"
+    page.get_by_text("You hung up.").wait_for()
+    assert not page.get_by_role("button", name="Save what was heard").is_visible()
+    visitor.clean()
+
+
+def test_who_hangs_up_while_the_line_is_opened_is_let_go(
+    visitor_for: VisitorFor, account: Account, scripted: TwilioConfig
+) -> None:
+    visitor = visitor_for("operator", account)
+    visitor.page.add_init_script(SOCKETS + HANGS_UP)
+    visitor.open(talk_to(scripted))
+    page = visitor.page
+    with page.expect_response("**/talk/abandon/"):
+        page.get_by_role("button", name="Without a microphone").click()
+    until(page, "window.bcSockets[0].readyState === WebSocket.CLOSED")
+    page.get_by_text("You hung up.").wait_for()
+    assert Call.objects.get().status == "canceled"
+    # The browser says of a socket that is given up what it says of one that broke.
+    visitor.clean(forgive="WebSocket is closed before the connection is established")

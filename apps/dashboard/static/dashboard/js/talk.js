@@ -110,21 +110,30 @@ async function call(microphone) {
   const made = takePhone();
   if (!made) return say("No call");
   show("calling");
-  let begun = null;
+  began = 0;
+  say(microphone ? "Waiting for the microphone…" : "Connecting…");
   try {
-    say(microphone ? "Waiting for the microphone…" : "Connecting…");
     await made.prepare({ microphone });
-    say("Connecting…");
-    const chosen = version();
-    begun = await (await ask("begin", { version: chosen, variables: variables(chosen) })).json();
-    await made.dial(begun);
-    if (made.ended) return;
-    onCall(begun, microphone);
+    if (!made.ended) await connect(made, microphone);
   } catch (error) {
+    if (made.ended) return; // by who called, or a microphone that went: that was said already
     made.hangUp("failed");
-    if (begun) ask("abandon", { call: begun.call }).catch(() => {});
     failed(error);
   }
+}
+
+/** Have the server make room for the call, and dial. Who hangs up meanwhile leaves no call behind. */
+async function connect(made, microphone) {
+  say("Connecting…");
+  const chosen = version();
+  const begun = await (await ask("begin", { version: chosen, variables: variables(chosen) })).json();
+  try {
+    if (!made.ended) await made.dial(begun);
+  } finally {
+    // Gives the line back; a call that is on, or was, stays as it is.
+    if (!made.live) ask("abandon", { call: begun.call }).catch(() => {});
+  }
+  if (made.live) onCall(begun, microphone);
 }
 
 /** The phone has to be taken in the click itself. */
