@@ -376,6 +376,38 @@ def test_the_microphones_band_is_cut_before_it_folds_back(
     assert all(db < -50 for db in folded), levels
 
 
+def test_a_typed_sentence_is_sent_whole_however_long_it_is(
+    visitor_for: VisitorFor, account: Account
+) -> None:
+    visitor = visitor_for("operator", account)
+    visitor.open("/admin/")
+    # Three hundred characters take some twenty seconds to say, and two may wait in line.
+    first, second = (bytes(range(start, start + 100)) * 1_601 for start in (10, 130))
+    sent = bytes(visitor.page.evaluate(_TYPE, [list(first), list(second)]))
+    said = sent[sent.index(first[:500]) :]
+    assert said.startswith(first + second)
+    assert set(said[len(first + second) :]) <= set(g711.SILENCE)
+
+
+# Has the page's audio thread say what was typed, faster than in real time; returns what it sent.
+_TYPE = """async (typed) => {
+  const context = new OfflineAudioContext(1, 8000 * 60, 8000);
+  await context.audioWorklet.addModule("/static/dashboard/js/phone-worklet.js");
+  const node = new AudioWorkletNode(context, "phone", { outputChannelCount: [1] });
+  node.connect(context.destination);
+  const sent = [];
+  const taken = new Promise((resolve) => {
+    node.port.onmessage = ({ data }) => (data.mark ? resolve() : data.sent && sent.push(...data.sent));
+  });
+  for (const bytes of typed) node.port.postMessage({ typed: Uint8Array.from(bytes) });
+  node.port.postMessage({ mark: "taken" });
+  await taken;
+  await context.startRendering();
+  while (sent.length < 8000 * 59) await new Promise((next) => setTimeout(next, 10));
+  return sent;
+}"""
+
+
 @pytest.mark.local_models
 def test_a_call_is_listened_to_with_each_voice_on_its_side(
     visitor_for: VisitorFor, account: Account, bot_with: BotWith, models: None
