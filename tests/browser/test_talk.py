@@ -397,7 +397,10 @@ _TYPE = """async (typed) => {
   node.connect(context.destination);
   const sent = [];
   const taken = new Promise((resolve) => {
-    node.port.onmessage = ({ data }) => (data.mark ? resolve() : data.sent && sent.push(...data.sent));
+    node.port.onmessage = ({ data }) => {
+      if (data.mark) resolve();
+      if (data.sent) sent.push(...data.sent);
+    };
   });
   for (const bytes of typed) node.port.postMessage({ typed: Uint8Array.from(bytes) });
   node.port.postMessage({ mark: "taken" });
@@ -462,6 +465,46 @@ _LISTEN = """async (call) => {
   watch.close();
   await audio.close();
   return [...loudest, kinds];
+}"""
+
+
+def test_a_broken_watch_that_is_opened_anew_is_one_watch(
+    visitor_for: VisitorFor, account: Account
+) -> None:
+    visitor = visitor_for("operator", account)
+    visitor.open("/admin/")
+    sockets, heard, left_open = visitor.page.evaluate(_BREAK_AND_LISTEN)
+    # The one that broke, the one that was asked to listen, and none by the timer of the first.
+    assert sockets == ["closed", "open", "none"]
+    assert heard == ["second"]
+    assert left_open == 0
+
+
+# A watch breaks, is asked for sound before it is made again, and the time to make it again comes.
+_BREAK_AND_LISTEN = """async () => {
+  const { CallWatch } = await import("/static/dashboard/js/call-watch.js");
+  const sockets = [], timers = [], heard = [];
+  const { WebSocket, setTimeout } = window;
+  window.WebSocket = class {
+    constructor() { this.is = "open"; sockets.push(this); }
+    close() { this.is = "closed"; }
+  };
+  window.setTimeout = (work) => timers.push(work);
+  window.clearTimeout = (number) => { if (number) timers[number - 1] = () => {}; };
+  const watch = new CallWatch("a-call");
+  watch.addEventListener("event", ({ detail }) => heard.push(detail.text));
+  watch.open();
+  sockets[0].onopen();
+  sockets[0].is = "closed";
+  sockets[0].onclose({ code: 1006 });
+  watch.listen(true);
+  timers.forEach((work) => work());
+  sockets[0].onmessage?.({ data: '{"kind": "x", "text": "first"}' });
+  sockets[1].onmessage({ data: '{"kind": "x", "text": "second"}' });
+  const open = [0, 1, 2].map((at) => sockets[at]?.is ?? "none");
+  watch.close();
+  Object.assign(window, { WebSocket, setTimeout });
+  return [open, heard, sockets.filter(({ is }) => is === "open").length];
 }"""
 
 
