@@ -508,17 +508,6 @@ _BREAK_AND_LISTEN = """async () => {
 }"""
 
 
-def test_who_is_logged_out_meanwhile_is_told_so(
-    visitor_for: VisitorFor, account: Account, scripted: TwilioConfig
-) -> None:
-    visitor = visitor_for("operator", account)
-    visitor.open(talk_to(scripted))
-    visitor.context.clear_cookies(name=settings.SESSION_COOKIE_NAME)
-    visitor.page.get_by_role("button", name="Without a microphone").click()
-    visitor.page.get_by_role("alert").filter(has_text="logged out").wait_for()
-    visitor.clean()
-
-
 # --- hanging up before anybody has answered -------------------------------------------------------
 
 # The microphone is given when the test says so.
@@ -606,3 +595,75 @@ def test_who_hangs_up_while_the_line_is_opened_is_let_go(
     assert Call.objects.get().status == "canceled"
     # The browser says of a socket that is given up what it says of one that broke.
     visitor.clean(forgive="WebSocket is closed before the connection is established")
+
+
+# --- one call after the other ---------------------------------------------------------------------
+
+# What a watch still says of a call that has ended.
+LAST_WORDS = [
+    {"kind": "phase", "phase": "ended"},
+    {
+        **{"kind": "turn", "stream": "MZ1", "index": 9, "role": "bot", "source": "model"},
+        **{"said": "Words from before.", "heard": "Words from before.", "interrupted": False},
+        **{"stages_ms": {}, "latency_ms": 4321.0},
+    },
+]
+
+
+def say_late(page: Page, socket: int) -> None:
+    page.evaluate(
+        """([at, events]) => {
+             for (const event of events) {
+               const data = JSON.stringify(event);
+               window.bcSockets[at].dispatchEvent(new MessageEvent("message", { data }));
+             }
+        }""",
+        [socket, LAST_WORDS],
+    )
+
+
+def test_the_last_words_of_a_call_stay_out_of_the_next(
+    visitor_for: VisitorFor, account: Account, scripted: TwilioConfig
+) -> None:
+    visitor = visitor_for("operator", account)
+    visitor.page.add_init_script(SOCKETS)
+    visitor.open(talk_to(scripted))
+    page = visitor.page
+    begin = page.get_by_role("button", name="Without a microphone")
+    turns = page.locator("li.bc-turn .bc-turn-text")
+    begin.click()
+    turns.first.wait_for()
+    hang_up(page)
+    held: list[Route] = []
+    page.route("**/talk/begin/", lambda route: held.append(route))
+    with page.expect_request("**/talk/begin/"):
+        begin.click()
+    say_late(page, 1)
+    # The call before ends as it is to; how the next one is doing is not for it to say.
+    assert turns.last.inner_text() == "Words from before."
+    assert page.locator('[data-talk="status"]').inner_text() == "Connecting…"
+    assert page.locator('[data-talk="latency"]').inner_text() == "–"
+    held[0].continue_()
+    until(page, "window.bcSockets.length === 4")
+    turns.first.wait_for()
+    say_late(page, 1)
+    assert turns.all_inner_texts() == ["Welcome, stranger."]
+    hang_up(page)
+    visitor.clean()
+
+
+@pytest.mark.parametrize("how", ["without a server", "logged out"])
+def test_why_a_call_could_not_begin_is_told_as_it_is(
+    visitor_for: VisitorFor, account: Account, scripted: TwilioConfig, how: str
+) -> None:
+    visitor = visitor_for("operator", account)
+    visitor.open(talk_to(scripted))
+    page = visitor.page
+    words = "could not be reached" if how == "without a server" else "logged out"
+    if how == "without a server":
+        page.route("**/talk/begin/", lambda route: route.abort())
+    else:
+        visitor.context.clear_cookies(name=settings.SESSION_COOKIE_NAME)
+    page.get_by_role("button", name="Without a microphone").click()
+    page.get_by_role("alert").filter(has_text=words).wait_for()
+    visitor.clean(forgive="ERR_FAILED")
