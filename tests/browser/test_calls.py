@@ -175,6 +175,36 @@ def test_both_voices_are_drawn_where_they_spoke(
     until(page, sharp)
 
 
+def test_a_recording_that_cannot_be_loaded_is_told_as_such(
+    visitor_for: VisitorFor, account: Account, call: Call
+) -> None:
+    visitor = visitor_for("viewer", account)
+    page = visitor.page
+    page.route("**/recording/", lambda route: route.fulfill(status=503))
+    visitor.open(page_of(call))
+    told = page.get_by_role("status").filter(has_text="The recording cannot be loaded now")
+    expect(told).to_be_visible()
+    expect(page.get_by_role("button", name="Play", exact=True)).to_be_disabled()
+    page.locator("#turn-6 button").click()
+    # Nothing is thrown by that: what came after it has been refused, too.
+    page.evaluate("document.querySelector('[data-audio]').play().catch(() => {})")
+    visitor.clean(forgive="503")
+
+
+def test_a_recording_that_breaks_off_is_told_as_such(
+    visitor_for: VisitorFor, account: Account, call: Call
+) -> None:
+    visitor = visitor_for("viewer", account)
+    page = visitor.page
+    visitor.open(page_of(call))
+    until(page, "document.querySelector('[data-audio]').readyState > 0")
+    # As where the storage goes away in between.
+    page.route("**/recording/", lambda route: route.abort())
+    page.evaluate("document.querySelector('[data-audio]').load()")
+    expect(page.get_by_role("button", name="Play", exact=True)).to_be_disabled()
+    visitor.clean(forgive="ERR_FAILED")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_a_calls_page_is_sound_whatever_it_has(
     visitor_for: VisitorFor, account: Account, config: TwilioConfig, call: Call, scheme: str
