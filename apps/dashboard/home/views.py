@@ -43,6 +43,8 @@ def home(request: HttpRequest) -> HttpResponse:
         return page(
             request, "dashboard/home/begin.html", title="Home", steps=steps, notices=notices
         )
+    if "HX-Request" in request.headers:  # the page of the first steps: it is over
+        return HttpResponse(headers={"HX-Refresh": "true"})
     several = shows_several(request)
     return page(
         request,
