@@ -76,7 +76,10 @@ document.addEventListener(
     const action = event.target.getAttribute("action");
     if (!(await confirmed(text, button.textContent.trim() || "Go on"))) return;
     const found = standIn(button, action);
-    if (!found) return tell("The page changed meanwhile, and nothing was done. Try again.");
+    if (!found) {
+      tell("The page changed meanwhile, and nothing was done. Try again.");
+      return setTimeout(tell, 10_000, "");
+    }
     found.form.dataset.confirmed = "1";
     found.form.requestSubmit(found);
     delete found.form.dataset.confirmed;
