@@ -19,6 +19,7 @@ from asgiref.sync import async_to_sync
 from channels.exceptions import ChannelFull
 from channels.layers import get_channel_layer
 from django.conf import settings
+from redis.exceptions import RedisError
 
 from apps.calls.models import Call
 
@@ -149,7 +150,7 @@ def _deliver(gateway: uuid.UUID, order: Order) -> Answer:
         return async_to_sync(_over_redis)(gateway, dict(order))
     except TimeoutError:
         raise GatewayNotReached("The gateway did not answer within two seconds.") from None
-    except (ChannelFull, OSError) as exc:
+    except (ChannelFull, OSError, RedisError) as exc:  # Redis's own errors are neither
         raise GatewayNotReached(f"The gateway was not reached ({type(exc).__name__}).") from exc
 
 

@@ -188,6 +188,15 @@ def _login(context: BrowserContext, origin: str, user: User) -> None:
     context.add_cookies([{**cookie, "url": origin}])  # type: ignore[typeddict-item]
 
 
+def until(page: Page, truth: str) -> None:
+    """Wait until an expression holds. Playwright's own way needs ``eval``, which pages forbid."""
+    for _ in range(600):
+        if page.evaluate(truth):
+            return
+        page.wait_for_timeout(25)
+    raise AssertionError(truth)
+
+
 VisitorFor = Callable[..., Visitor]
 
 
@@ -223,4 +232,4 @@ def visitor_for(browser: Browser, site: str, size: tuple[int, int]) -> Iterator[
         context.close()
 
 
-__all__ = ("DESKTOP", "PHONE", "Route", "Visitor", "VisitorFor")
+__all__ = ("DESKTOP", "PHONE", "Route", "Visitor", "VisitorFor", "until")

@@ -7,6 +7,7 @@ import wave
 
 import numpy as np
 import pytest
+from django.conf import settings
 from playwright.sync_api import Page, Route, expect
 from pytest_django import Settings
 
@@ -127,6 +128,24 @@ def test_a_voice_is_heard_before_it_is_saved(visitor_for: VisitorFor, account: A
     expect(page.locator("#hear-told")).to_contain_text("no key is stored")
     visitor.clean()
     assert TwilioConfigVersion.objects.filter(config=config).count() == 1
+
+
+@one_size
+@pytest.mark.parametrize("how", ["without a server", "logged out"])
+def test_why_a_voice_is_not_heard_is_told_as_it_is(
+    visitor_for: VisitorFor, account: Account, how: str
+) -> None:
+    visitor = visitor_for("operator", account)
+    page = visitor.page
+    visitor.open(at(full(account)))
+    words = "could not be reached" if how == "without a server" else "logged out"
+    if how == "without a server":
+        page.route("**/hear/", lambda route: route.abort())
+    else:
+        visitor.context.clear_cookies(name=settings.SESSION_COOKIE_NAME)
+    page.get_by_role("button", name="Hear it").click()
+    expect(page.locator("#hear-told")).to_contain_text(words)
+    visitor.clean(forgive="ERR_FAILED")
 
 
 @one_size

@@ -29,7 +29,7 @@ from apps.simulator.stream import SimulatedCall
 from apps.simulator.wire import Dial
 from apps.telephony import inbound
 from apps.voice.clock import LoopClock
-from tests.browser.conftest import DESKTOP, VisitorFor
+from tests.browser.conftest import DESKTOP, VisitorFor, until
 from tests.conftest import BODY
 from tests.gateway.conftest import speech
 from tests.support.recorded_call import LENGTH_S, SAID, recorded_call, recordings_in
@@ -55,15 +55,6 @@ def page_of(call: Call) -> str:
 def now_at(page: Page) -> float:
     found: float = page.evaluate("document.querySelector('[data-audio]').currentTime")
     return found
-
-
-def until(page: Page, truth: str) -> None:
-    """Wait until an expression holds. Playwright's own way needs ``eval``, which pages forbid."""
-    for _ in range(600):
-        if page.evaluate(truth):
-            return
-        page.wait_for_timeout(25)
-    raise AssertionError(truth)
 
 
 # --- the list -------------------------------------------------------------------------------------
@@ -182,6 +173,36 @@ def test_both_voices_are_drawn_where_they_spoke(
     until(page, sharp)
     page.set_viewport_size({"width": 700, "height": 700})
     until(page, sharp)
+
+
+def test_a_recording_that_cannot_be_loaded_is_told_as_such(
+    visitor_for: VisitorFor, account: Account, call: Call
+) -> None:
+    visitor = visitor_for("viewer", account)
+    page = visitor.page
+    page.route("**/recording/", lambda route: route.fulfill(status=503))
+    visitor.open(page_of(call))
+    told = page.get_by_role("status").filter(has_text="The recording cannot be loaded now")
+    expect(told).to_be_visible()
+    expect(page.get_by_role("button", name="Play", exact=True)).to_be_disabled()
+    page.locator("#turn-6 button").click()
+    # Nothing is thrown by that: what came after it has been refused, too.
+    page.evaluate("document.querySelector('[data-audio]').play().catch(() => {})")
+    visitor.clean(forgive="503")
+
+
+def test_a_recording_that_breaks_off_is_told_as_such(
+    visitor_for: VisitorFor, account: Account, call: Call
+) -> None:
+    visitor = visitor_for("viewer", account)
+    page = visitor.page
+    visitor.open(page_of(call))
+    until(page, "document.querySelector('[data-audio]').readyState > 0")
+    # As where the storage goes away in between.
+    page.route("**/recording/", lambda route: route.abort())
+    page.evaluate("document.querySelector('[data-audio]').load()")
+    expect(page.get_by_role("button", name="Play", exact=True)).to_be_disabled()
+    visitor.clean(forgive="ERR_FAILED")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pytest
 from django.conf import settings
 from django.db import connection
-from playwright.sync_api import Browser, BrowserContext, Page
+from playwright.sync_api import Browser, BrowserContext, Page, Route
 
 from apps.accounts.audit import Actor
 from apps.accounts.models import Account
@@ -29,7 +29,7 @@ from apps.providers import registry
 from apps.providers.local_ears import recognise
 from apps.providers.workers import EARS
 from apps.voice import g711
-from tests.browser.conftest import CHROMIUM, DESKTOP, FLAGS, PHONE, Visitor, VisitorFor
+from tests.browser.conftest import CHROMIUM, DESKTOP, FLAGS, PHONE, Visitor, VisitorFor, until
 from tests.gateway.conftest import BotWith, bot_with
 from tests.providers.local_speech import plain, spoken
 
@@ -376,6 +376,41 @@ def test_the_microphones_band_is_cut_before_it_folds_back(
     assert all(db < -50 for db in folded), levels
 
 
+def test_a_typed_sentence_is_sent_whole_however_long_it_is(
+    visitor_for: VisitorFor, account: Account
+) -> None:
+    visitor = visitor_for("operator", account)
+    visitor.open("/admin/")
+    # Three hundred characters take some twenty seconds to say, and two may wait in line.
+    first, second = (bytes(range(start, start + 100)) * 1_601 for start in (10, 130))
+    sent = bytes(visitor.page.evaluate(_TYPE, [list(first), list(second)]))
+    said = sent[sent.index(first[:500]) :]
+    assert said.startswith(first + second)
+    assert set(said[len(first + second) :]) <= set(g711.SILENCE)
+
+
+# Has the page's audio thread say what was typed, faster than in real time; returns what it sent.
+_TYPE = """async (typed) => {
+  const context = new OfflineAudioContext(1, 8000 * 60, 8000);
+  await context.audioWorklet.addModule("/static/dashboard/js/phone-worklet.js");
+  const node = new AudioWorkletNode(context, "phone", { outputChannelCount: [1] });
+  node.connect(context.destination);
+  const sent = [];
+  const taken = new Promise((resolve) => {
+    node.port.onmessage = ({ data }) => {
+      if (data.mark) resolve();
+      if (data.sent) sent.push(...data.sent);
+    };
+  });
+  for (const bytes of typed) node.port.postMessage({ typed: Uint8Array.from(bytes) });
+  node.port.postMessage({ mark: "taken" });
+  await taken;
+  await context.startRendering();
+  while (sent.length < 8000 * 59) await new Promise((next) => setTimeout(next, 10));
+  return sent;
+}"""
+
+
 @pytest.mark.local_models
 def test_a_call_is_listened_to_with_each_voice_on_its_side(
     visitor_for: VisitorFor, account: Account, bot_with: BotWith, models: None
@@ -433,12 +468,202 @@ _LISTEN = """async (call) => {
 }"""
 
 
-def test_who_is_logged_out_meanwhile_is_told_so(
+def test_a_broken_watch_that_is_opened_anew_is_one_watch(
+    visitor_for: VisitorFor, account: Account
+) -> None:
+    visitor = visitor_for("operator", account)
+    visitor.open("/admin/")
+    sockets, heard, left_open = visitor.page.evaluate(_BREAK_AND_LISTEN)
+    # The one that broke, the one that was asked to listen, and none by the timer of the first.
+    assert sockets == ["closed", "open", "none"]
+    assert heard == ["second"]
+    assert left_open == 0
+
+
+# A watch breaks, is asked for sound before it is made again, and the time to make it again comes.
+_BREAK_AND_LISTEN = """async () => {
+  const { CallWatch } = await import("/static/dashboard/js/call-watch.js");
+  const sockets = [], timers = [], heard = [];
+  const { WebSocket, setTimeout } = window;
+  window.WebSocket = class {
+    constructor() { this.is = "open"; sockets.push(this); }
+    close() { this.is = "closed"; }
+  };
+  window.setTimeout = (work) => timers.push(work);
+  window.clearTimeout = (number) => { if (number) timers[number - 1] = () => {}; };
+  const watch = new CallWatch("a-call");
+  watch.addEventListener("event", ({ detail }) => heard.push(detail.text));
+  watch.open();
+  sockets[0].onopen();
+  sockets[0].is = "closed";
+  sockets[0].onclose({ code: 1006 });
+  watch.listen(true);
+  timers.forEach((work) => work());
+  sockets[0].onmessage?.({ data: '{"kind": "x", "text": "first"}' });
+  sockets[1].onmessage({ data: '{"kind": "x", "text": "second"}' });
+  const open = [0, 1, 2].map((at) => sockets[at]?.is ?? "none");
+  watch.close();
+  Object.assign(window, { WebSocket, setTimeout });
+  return [open, heard, sockets.filter(({ is }) => is === "open").length];
+}"""
+
+
+# --- hanging up before anybody has answered -------------------------------------------------------
+
+# The microphone is given when the test says so.
+SLOW_MICROPHONE = """
+window.bcTracks = [];
+const real = navigator.mediaDevices.getUserMedia.bind(navigator.mediaDevices);
+navigator.mediaDevices.getUserMedia = async (wish) => {
+  await new Promise((give) => { window.bcGive = give; });
+  const stream = await real(wish);
+  window.bcTracks.push(...stream.getTracks());
+  return stream;
+};
+"""
+SOCKETS = """
+window.bcSockets = [];
+window.WebSocket = class extends WebSocket {
+  constructor(url) { super(url); window.bcSockets.push(this); }
+};
+"""
+# Once a socket is on its way, "Hang up" is clicked.
+HANGS_UP = """
+window.bcSockets.push = function (socket) {
+  queueMicrotask(() => document.querySelector('[data-talk="hang-up"]').click());
+  return Array.prototype.push.call(this, socket);
+};
+"""
+
+
+def hang_up(page: Page) -> None:
+    page.get_by_role("button", name="Hang up").click()
+    page.get_by_text("You hung up.").wait_for()
+
+
+def test_who_hangs_up_before_the_microphone_is_allowed_makes_no_call_and_is_not_heard(
     visitor_for: VisitorFor, account: Account, scripted: TwilioConfig
 ) -> None:
     visitor = visitor_for("operator", account)
+    visitor.page.add_init_script(SLOW_MICROPHONE + SOCKETS)
     visitor.open(talk_to(scripted))
-    visitor.context.clear_cookies(name=settings.SESSION_COOKIE_NAME)
-    visitor.page.get_by_role("button", name="Without a microphone").click()
-    visitor.page.get_by_role("alert").filter(has_text="logged out").wait_for()
+    page = visitor.page
+    page.get_by_role("button", name="Call", exact=True).click()
+    until(page, "!!window.bcGive")
+    hang_up(page)
+    page.evaluate("window.bcGive()")
+    until(page, "window.bcTracks.length && window.bcTracks.every((t) => t.readyState === 'ended')")
+    page.get_by_text("You hung up.").wait_for()
+    assert page.get_by_role("button", name="Call", exact=True).is_visible()
+    assert page.evaluate("window.bcSockets.length") == 0
+    assert not Call.objects.exists()
     visitor.clean()
+
+
+def test_who_hangs_up_while_the_call_is_prepared_leaves_none_behind(
+    visitor_for: VisitorFor, account: Account, scripted: TwilioConfig
+) -> None:
+    visitor = visitor_for("operator", account)
+    visitor.page.add_init_script(SOCKETS)
+    visitor.open(talk_to(scripted))
+    page = visitor.page
+    held: list[Route] = []
+    page.route("**/talk/begin/", lambda route: held.append(route))
+    with page.expect_request("**/talk/begin/"):
+        page.get_by_role("button", name="Without a microphone").click()
+    hang_up(page)
+    with page.expect_response("**/talk/abandon/"):
+        held[0].continue_()
+    assert page.evaluate("window.bcSockets.length") == 0
+    assert Call.objects.get().status == "canceled"
+    page.get_by_text("You hung up.").wait_for()
+    assert not page.get_by_role("button", name="Save what was heard").is_visible()
+    visitor.clean()
+
+
+def test_who_hangs_up_while_the_line_is_opened_is_let_go(
+    visitor_for: VisitorFor, account: Account, scripted: TwilioConfig
+) -> None:
+    visitor = visitor_for("operator", account)
+    visitor.page.add_init_script(SOCKETS + HANGS_UP)
+    visitor.open(talk_to(scripted))
+    page = visitor.page
+    with page.expect_response("**/talk/abandon/"):
+        page.get_by_role("button", name="Without a microphone").click()
+    until(page, "window.bcSockets[0].readyState === WebSocket.CLOSED")
+    page.get_by_text("You hung up.").wait_for()
+    assert Call.objects.get().status == "canceled"
+    # The browser says of a socket that is given up what it says of one that broke.
+    visitor.clean(forgive="WebSocket is closed before the connection is established")
+
+
+# --- one call after the other ---------------------------------------------------------------------
+
+# What a watch still says of a call that has ended.
+LAST_WORDS = [
+    {"kind": "phase", "phase": "ended"},
+    {
+        **{"kind": "turn", "stream": "MZ1", "index": 9, "role": "bot", "source": "model"},
+        **{"said": "Words from before.", "heard": "Words from before.", "interrupted": False},
+        **{"stages_ms": {}, "latency_ms": 4321.0},
+    },
+]
+
+
+def say_late(page: Page, socket: int) -> None:
+    page.evaluate(
+        """([at, events]) => {
+             for (const event of events) {
+               const data = JSON.stringify(event);
+               window.bcSockets[at].dispatchEvent(new MessageEvent("message", { data }));
+             }
+        }""",
+        [socket, LAST_WORDS],
+    )
+
+
+def test_the_last_words_of_a_call_stay_out_of_the_next(
+    visitor_for: VisitorFor, account: Account, scripted: TwilioConfig
+) -> None:
+    visitor = visitor_for("operator", account)
+    visitor.page.add_init_script(SOCKETS)
+    visitor.open(talk_to(scripted))
+    page = visitor.page
+    begin = page.get_by_role("button", name="Without a microphone")
+    turns = page.locator("li.bc-turn .bc-turn-text")
+    begin.click()
+    turns.first.wait_for()
+    hang_up(page)
+    held: list[Route] = []
+    page.route("**/talk/begin/", lambda route: held.append(route))
+    with page.expect_request("**/talk/begin/"):
+        begin.click()
+    say_late(page, 1)
+    # The call before ends as it is to; how the next one is doing is not for it to say.
+    assert turns.last.inner_text() == "Words from before."
+    assert page.locator('[data-talk="status"]').inner_text() == "Connecting…"
+    assert page.locator('[data-talk="latency"]').inner_text() == "–"
+    held[0].continue_()
+    until(page, "window.bcSockets.length === 4")
+    turns.first.wait_for()
+    say_late(page, 1)
+    assert turns.all_inner_texts() == ["Welcome, stranger."]
+    hang_up(page)
+    visitor.clean()
+
+
+@pytest.mark.parametrize("how", ["without a server", "logged out"])
+def test_why_a_call_could_not_begin_is_told_as_it_is(
+    visitor_for: VisitorFor, account: Account, scripted: TwilioConfig, how: str
+) -> None:
+    visitor = visitor_for("operator", account)
+    visitor.open(talk_to(scripted))
+    page = visitor.page
+    words = "could not be reached" if how == "without a server" else "logged out"
+    if how == "without a server":
+        page.route("**/talk/begin/", lambda route: route.abort())
+    else:
+        visitor.context.clear_cookies(name=settings.SESSION_COOKIE_NAME)
+    page.get_by_role("button", name="Without a microphone").click()
+    page.get_by_role("alert").filter(has_text=words).wait_for()
+    visitor.clean(forgive="ERR_FAILED")

@@ -12,6 +12,8 @@ from typing import Any
 
 import pytest
 from django.conf import settings as configured
+from pytest_django import Settings
+from rest_framework.test import APIClient
 
 from apps.bots.models import TwilioConfig
 from apps.calls import control
@@ -129,3 +131,26 @@ def test_a_gateway_of_another_process_is_reached_over_redis(call: Call) -> None:
         thread.join()
     with pytest.raises(GatewayNotReached, match="did not answer"):
         control.say(call, "Hello.")
+
+
+@pytest.fixture
+def away(settings: Settings) -> None:
+    """Redis is set up, and is not there."""
+    settings.REDIS_URL = "redis://127.0.0.1:1/0"
+    layer = {"BACKEND": "channels_redis.core.RedisChannelLayer"}
+    settings.CHANNEL_LAYERS = {"default": {**layer, "CONFIG": {"hosts": [settings.REDIS_URL]}}}
+
+
+def test_where_redis_is_away_the_gateway_is_not_reached(call: Call, away: None) -> None:
+    with pytest.raises(GatewayNotReached, match=r"was not reached \(ConnectionError\)"):
+        control.say(call, "Hello.")
+
+
+@pytest.mark.parametrize(("path", "body"), [("say", {"text": "Hello."}), ("hangup", {})])
+def test_the_api_says_that_it_may_be_asked_again(
+    api: APIClient, call: Call, away: None, path: str, body: dict[str, str]
+) -> None:
+    answer = api.post(f"/calls/{call.pk}/{path}", body)
+    assert answer.status_code == 503
+    assert "was not reached" in answer.json()["info"]
+    assert answer["Retry-After"]

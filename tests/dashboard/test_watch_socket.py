@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from apps.accounts.audit import Actor
 from apps.accounts.models import Account, AuditEntry, Membership, User
@@ -190,4 +191,31 @@ async def test_who_leaves_is_sent_nothing_more(
     assert tap is not None
     await page.leave()
     assert tap.viewers == {}
+    await phone.hang_up()
+
+
+async def test_where_the_database_fails_the_page_is_told_to_come_back(
+    running: Gateway,
+    account: Account,
+    bot: TwilioConfig,
+    session_with: PersonWith,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    monkeypatch.setattr(watch, "CAUGHT_UP_S", 0.05)
+    session = await in_database_thread(session_with)("operator", account)
+    phone = Phone(bot)
+    page = watching(await on(running, phone), session)
+    assert await page.connect()
+    await page.until("watching")
+
+    def fails(*given: Any) -> Any:
+        raise OperationalError("the server closed the connection")
+
+    monkeypatch.setattr(watch, "viewer_of", fails)
+    while (event := await page.event())["kind"] != "close":
+        pass
+    assert event["code"] == watch.FAILED
+    assert "could not be watched" in caplog.text
+    await page.leave()
     await phone.hang_up()

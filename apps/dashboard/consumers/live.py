@@ -19,7 +19,7 @@ from django.utils import timezone
 from apps.calls.statistics.selectors import Live, live_calls
 from apps.core.threads import shared
 from apps.dashboard.consumers.viewers import session_key_of, viewer_of
-from apps.dashboard.consumers.watch import NOT_ALLOWED, THREADS
+from apps.dashboard.consumers.watch import FAILED, NOT_ALLOWED, THREADS
 from apps.dashboard.gate import may_enter
 from apps.dashboard.home.views import LIVE_SHOWN, READS, live_html
 from apps.dashboard.middleware import COOKIE, zone_named
@@ -27,8 +27,6 @@ from apps.dashboard.scoping import accounts_shown, may, shows_several
 
 logger = logging.getLogger(__name__)
 
-# By RFC 6455: the server met something that it did not expect.
-FAILED: Final = 1011
 LOOK_EVERY_S: Final = 1.0
 # How soon a log-out, or a role that was taken away, is noticed.
 ASK_EVERY_S: Final = 30.0

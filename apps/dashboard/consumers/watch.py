@@ -20,6 +20,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import logging
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -38,7 +39,12 @@ from apps.core.threads import shared
 from apps.dashboard.consumers.viewers import session_key_of, viewer_of
 from apps.dashboard.scoping import actor_in, may
 
-# What a socket is closed by where a plain 1000 would say too little.
+logger = logging.getLogger(__name__)
+
+# What a socket is closed by; by RFC 6455, but for the last: nothing is left to say; the server met
+# something that it did not expect.
+OVER: Final = 1000
+FAILED: Final = 1011
 NOT_ALLOWED: Final = 4403
 
 # How soon it is looked again: for a call that has no stream yet, one that was just reached (what
@@ -79,7 +85,7 @@ class WatchConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
             return
         await self.accept()
         await self._listen()
-        self._task = asyncio.create_task(self._watch(look), name="watch")
+        self._task = asyncio.create_task(self._keep(look), name="watch")
 
     async def disconnect(self, code: int) -> None:
         if self._task is not None:
@@ -101,20 +107,28 @@ class WatchConsumer(AsyncWebsocketConsumer):  # type: ignore[misc]
 
     # --- inside ---------------------------------------------------------------------------------
 
-    async def _watch(self, look: _Look | None) -> None:
+    async def _keep(self, look: _Look) -> None:
+        try:
+            code = await self._watch(look)
+        except Exception:  # the edge of a task: the page opens another socket
+            logger.exception("A call could not be watched", extra={"call": str(self._call_id)})
+            code = FAILED
+        await self.close(code)
+
+    async def _watch(self, look: _Look | None) -> int:
+        """Show the call to its end, or for as long as they may see it; returns what to close by."""
         while look is not None:
             await self._show(look)
             if look.call.is_over:
                 await self._tell({"kind": "over"})
-                await self.close()
-                return
+                return OVER
             pause_s = await self._renew(look.call)
             self._wake.clear()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), pause_s)
                 await asyncio.sleep(SOON_S)  # its end is on its way into the database
             look = await self._look()
-        await self.close(NOT_ALLOWED)
+        return NOT_ALLOWED
 
     async def _renew(self, call: Call) -> float:
         """Have the gateway go on sending; returns when to look again, in seconds."""

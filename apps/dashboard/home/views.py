@@ -50,6 +50,8 @@ def home(request: HttpRequest) -> HttpResponse:
             notices=notices,
             invitations=invited,
         )
+    if "HX-Request" in request.headers:  # the page of the first steps: it is over
+        return HttpResponse(headers={"HX-Refresh": "true"})
     several = shows_several(request)
     return page(
         request,

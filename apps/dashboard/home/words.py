@@ -59,6 +59,7 @@ def failure_words(ending: Ending) -> str:
 class Notice:
     """An alarm in words. what: is the matter. todo: what to do. link: where, if anywhere."""
 
+    kind: AlarmKind
     what: str
     todo: str
     link: str
@@ -180,6 +181,7 @@ def notice_of(alarm: Alarm) -> Notice:
     pattern = words.many if words.many and alarm.count > 1 else words.one
     text = pattern.format(names=names, count=alarm.count, detail=alarm.detail.replace("_", " "))
     return Notice(
+        kind=alarm.kind,
         what=text,
         todo=words.todo,
         link=link_to(words.page) if words.page else "",

@@ -16,7 +16,7 @@ from apps.calls.models import Call
 from apps.calls.statistics.selectors import live_calls
 from apps.core.threads import shared_close
 from apps.dashboard.consumers import live
-from apps.dashboard.consumers.watch import NOT_ALLOWED
+from apps.dashboard.consumers.watch import FAILED, NOT_ALLOWED
 from tests.calls.test_calls_api import make_call
 from tests.dashboard.people import person
 from tests.dashboard.sockets import PageSocket, session_of
@@ -162,6 +162,6 @@ async def test_where_the_database_fails_the_page_is_told_to_come_back(
         raise ValueError("broken")
 
     monkeypatch.setattr(live, "live_calls", fails)
-    assert await page.text() == str(live.FAILED)
+    assert await page.text() == str(FAILED)
     assert "could not be kept" in caplog.text
     await page.leave()

@@ -1,5 +1,7 @@
 // The bot editor: rows, pickers, the prompt's variables, hearing the voice, and not losing work.
 
+import { NoAnswer, asked } from "./asking.js";
+
 const form = document.getElementById("bot-form");
 const editable = !form.querySelector("fieldset.bc-plain").disabled;
 let next = 1000;
@@ -164,17 +166,18 @@ form.addEventListener("input", (event) => {
 
 const told = document.getElementById("hear-told");
 const audio = document.getElementById("hear-audio");
+const FAILED = "That did not work. Reload the page and try again.";
 
 async function hear(button) {
   button.setAttribute("aria-busy", "true");
   button.disabled = true;
   told.textContent = "Speaking…";
   try {
-    await play(await fetch(button.dataset.hear, {
+    await play(await asked(button.dataset.hear, {
       method: "POST", body: new FormData(form), headers: { Accept: "audio/wav" },
     }));
-  } catch {
-    told.textContent = "The server could not be reached.";
+  } catch (error) {
+    told.textContent = error instanceof NoAnswer ? error.message : FAILED;
   }
   button.removeAttribute("aria-busy");
   button.disabled = false;
@@ -186,7 +189,7 @@ async function play(response) {
   if (!response.headers.get("Content-Type")?.startsWith("audio/")) {
     const found = response.ok ? await response.json() : {};
     audio.hidden = true;
-    told.textContent = found.error ?? "That did not work. Reload the page and try again.";
+    told.textContent = found.error ?? FAILED;
     return;
   }
   if (audio.src) URL.revokeObjectURL(audio.src);

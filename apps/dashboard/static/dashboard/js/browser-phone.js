@@ -51,16 +51,22 @@ export class BrowserPhone extends EventTarget {
     this.ended = false;
   }
 
-  /** Load the audio thread, and ask for the microphone. @param {{microphone: boolean}} wish */
+  /**
+   * Load the audio thread, and ask for the microphone. Who hangs up meanwhile has `ended` set when
+   * this returns, and neither device is kept.
+   * @param {{microphone: boolean}} wish
+   */
   async prepare({ microphone }) {
     try {
       await this.context.audioWorklet.addModule(new URL("./phone-worklet.js", import.meta.url));
     } catch (error) {
       throw new PhoneProblem("audio", `The audio could not be started (${error.message}).`);
     }
+    if (this.ended) return;
     this.node = new AudioWorkletNode(this.context, "phone", { outputChannelCount: [1] });
     this.node.port.onmessage = ({ data }) => this.#hear(data);
     if (microphone) await this.#listen();
+    if (this.ended) return;
     this.node.connect(this.context.destination);
   }
 
@@ -71,12 +77,16 @@ export class BrowserPhone extends EventTarget {
       const why = WHY_NO_MICROPHONE[error.name] ?? `The microphone could not be opened (${error.name}).`;
       throw new PhoneProblem("microphone", why);
     }
+    if (this.ended) return this.#release();
     for (const track of this.tracks.getTracks()) track.onended = () => this.hangUp("microphone");
     this.source = new MediaStreamAudioSourceNode(this.context, { mediaStream: this.tracks });
     this.source.connect(this.node);
   }
 
-  /** Begin the call. @param {{path: string, start: object}} begun */
+  /**
+   * Begin the call. Rejects if the server does not take it, or who called hangs up before it does.
+   * @param {{path: string, start: object}} begun
+   */
   async dial({ path, start }) {
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     this.stream = new TwilioStream(`${scheme}://${location.host}${path}`, start);
@@ -87,6 +97,7 @@ export class BrowserPhone extends EventTarget {
     await this.stream.open();
     this.live = true;
     await this.context.resume();
+    if (this.ended) return;
     this.context.onstatechange = () => this.#held();
     document.addEventListener("visibilitychange", (this.onVisible = () => this.#wake()));
     this.#wake();
@@ -120,8 +131,6 @@ export class BrowserPhone extends EventTarget {
 
   /** End the call. @param {string} why "caller", "microphone", "held" … */
   hangUp(why = "caller") {
-    if (this.ended) return;
-    if (this.live) this.stream.stop();
     this.#end(why);
   }
 
@@ -157,6 +166,7 @@ export class BrowserPhone extends EventTarget {
     this.#held();
     try {
       this.lock = await navigator.wakeLock?.request("screen");
+      if (this.ended) await this.lock?.release();
     } catch {
       // A battery that is low: the screen may lock, and then the call ends.
     }
@@ -169,12 +179,18 @@ export class BrowserPhone extends EventTarget {
     clearTimeout(this.heldTimer);
     document.removeEventListener("visibilitychange", this.onVisible);
     this.lock?.release().catch(() => {});
+    this.stream?.stop();
+    this.#release();
+    this.context.onstatechange = null;
+    this.context.close();
+    this.dispatchEvent(new CustomEvent("ended", { detail: why }));
+  }
+
+  /** Give the microphone back. */
+  #release() {
     for (const track of this.tracks?.getTracks() ?? []) {
       track.onended = null;
       track.stop();
     }
-    this.context.onstatechange = null;
-    this.context.close();
-    this.dispatchEvent(new CustomEvent("ended", { detail: why }));
   }
 }

@@ -71,6 +71,7 @@ class Player {
     this.slider = root.querySelector("[data-wave]");
     this.button = root.querySelector("[data-play]");
     this.wave = new Wave(root.querySelector("[data-canvas]"));
+    this.trouble = root.querySelector("[data-trouble]");
     this.turns = [...document.querySelectorAll(".bc-turn[data-from]")];
     this.listen();
     this.load();
@@ -94,6 +95,8 @@ class Player {
     for (const name of ["timeupdate", "seeked", "loadedmetadata", "seeking"]) {
       audio.addEventListener(name, () => this.show());
     }
+    audio.addEventListener("error", () => this.lost());
+    if (audio.error) this.lost(); // before this was listened to
     for (const name of ["play", "pause", "ended"]) audio.addEventListener(name, () => this.showPlaying());
     document.addEventListener("click", (event) => {
       const button = event.target.closest?.("button[data-at]");
@@ -117,14 +120,30 @@ class Player {
     this.wave.draw();
   }
 
+  /** There is no sound, or no more of it. */
+  lost() {
+    this.button.disabled = true;
+    this.trouble.textContent = "The recording cannot be loaded now. Reload the page to try again.";
+  }
+
   toggle() {
-    if (this.audio.paused) this.audio.play();
+    if (this.audio.paused) this.play();
     else this.audio.pause();
   }
 
   playFrom(seconds) {
     this.seek(seconds);
-    this.audio.play();
+    this.play();
+  }
+
+  async play() {
+    try {
+      await this.audio.play();
+    } catch (error) {
+      // Whoever presses pause before the sound has come breaks it off, which is no trouble.
+      if (error.name === "NotSupportedError") this.lost();
+      else if (error.name !== "AbortError") this.trouble.textContent = "The browser held it back. Press Play again.";
+    }
   }
 
   seek(seconds) {
@@ -170,6 +189,7 @@ class Player {
 
   showPlaying() {
     const paused = this.audio.paused;
+    if (!paused) this.trouble.textContent = "";
     this.button.firstElementChild.textContent = paused ? "play_arrow" : "pause";
     this.button.setAttribute("aria-label", paused ? "Play" : "Pause");
     this.show();

@@ -26,9 +26,9 @@ export class CallWatch extends EventTarget {
     this.refusals = 0;
   }
 
-  /** Connect. */
+  /** Connect, in place of what is connected or waits to be. */
   open() {
-    this.stopped = false;
+    this.close();
     const scheme = location.protocol === "https:" ? "wss" : "ws";
     const query = this.audio ? "?audio=1" : "";
     this.#state("connecting");
@@ -38,15 +38,18 @@ export class CallWatch extends EventTarget {
     socket.binaryType = "arraybuffer";
     socket.onopen = () => this.#opened();
     socket.onmessage = ({ data }) => (typeof data === "string" ? this.#event(JSON.parse(data)) : this.#sound(data));
-    socket.onclose = ({ code }) => socket === this.socket && this.#closed(code);
+    socket.onclose = ({ code }) => this.#closed(code);
     return this;
   }
 
   /** Stop watching. */
   close() {
-    this.stopped = true;
     clearTimeout(this.timer);
-    this.socket?.close();
+    if (!this.socket) return;
+    // It may say something yet, and is not listened to.
+    this.socket.onopen = this.socket.onmessage = this.socket.onclose = null;
+    this.socket.close();
+    this.socket = undefined;
   }
 
   /** Hear both voices, or no more. @param {boolean} audio */
@@ -54,9 +57,7 @@ export class CallWatch extends EventTarget {
     if (audio === this.audio) return;
     this.audio = audio;
     if (this.state === "over" || this.state === "refused") return;
-    const before = this.socket;
     this.open();
-    before?.close();
   }
 
   #opened() {
@@ -78,7 +79,7 @@ export class CallWatch extends EventTarget {
   }
 
   #closed(code) {
-    if (this.stopped || this.state === "over") return;
+    if (this.state === "over") return;
     // A handshake that is refused looks like a server that is away: three of them are enough.
     this.refusals += this.wasOpen ? 0 : 1;
     if (code === NOT_ALLOWED || this.refusals >= 3) return this.#state("refused");

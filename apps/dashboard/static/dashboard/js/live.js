@@ -1,6 +1,8 @@
 // The card of live calls: swapped as the socket sends it; by asking again where no socket comes up.
 // What renews itself otherwise (htmx) is let be while somebody looks at it closely.
 
+import { isInUse } from "./renewal.js";
+
 const FIRST_MS = 1000;
 const LONGEST_MS = 30_000;
 const ASK_EVERY_MS = 5000;
@@ -79,7 +81,7 @@ if (card) new LiveCard(card, document.getElementById("live-state"));
 // Who reads a picture or its table keeps it; the next renewal brings it up to date.
 document.body.addEventListener("htmx:oobBeforeSwap", (event) => {
   const target = event.detail.target;
-  if (target.matches(":hover, :focus-within") || target.querySelector("details[open]")) {
+  if (target.matches(":hover, :focus-within") || target.querySelector("details[open]") || isInUse(target)) {
     event.detail.shouldSwap = false;
   }
 });

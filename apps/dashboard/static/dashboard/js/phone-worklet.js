@@ -97,6 +97,36 @@ class Playout {
   }
 }
 
+/** What was typed, as mu-law: said a frame at a time instead of what the microphone hears. */
+class Typed {
+  constructor() {
+    this.pieces = [];
+    this.head = 0; // bytes of the first piece that are said
+  }
+
+  /** @param {Uint8Array} bytes of any length */
+  add(bytes) {
+    if (bytes.length) this.pieces.push(bytes);
+  }
+
+  /** Fill a frame, the rest of it with silence. With nothing to say it is left as it is. */
+  take(frame) {
+    if (!this.pieces.length) return;
+    frame.fill(SILENCE);
+    let at = 0;
+    while (at < frame.length && this.pieces.length) {
+      const part = this.pieces[0].subarray(this.head, this.head + frame.length - at);
+      frame.set(part, at);
+      at += part.length;
+      this.head += part.length;
+      if (this.head === this.pieces[0].length) {
+        this.pieces.shift();
+        this.head = 0;
+      }
+    }
+  }
+}
+
 class PhoneProcessor extends AudioWorkletProcessor {
   constructor() {
     super();
@@ -105,7 +135,7 @@ class PhoneProcessor extends AudioWorkletProcessor {
     this.up = new Resampler(RATE, sampleRate);
     this.frame = new Uint8Array(FRAME);
     this.filled = 0;
-    this.typed = []; // bytes that are said instead of the microphone's
+    this.typed = new Typed();
     this.muted = false;
     this.heard = [];
     this.block = new Float32Array(BLOCK);
@@ -117,7 +147,7 @@ class PhoneProcessor extends AudioWorkletProcessor {
     if (media) this.playout.add(media);
     if (mark !== undefined) this.playout.mark(mark);
     if (clear) this.playout.clear();
-    if (typed) this.typed.push(...typed);
+    if (typed) this.typed.add(typed);
     if (muted !== undefined) this.muted = muted;
   }
 
@@ -141,11 +171,7 @@ class PhoneProcessor extends AudioWorkletProcessor {
   #say(sample) {
     this.frame[this.filled++] = this.muted ? SILENCE : compress(sample);
     if (this.filled < FRAME) return;
-    if (this.typed.length) {
-      const typed = this.typed.splice(0, FRAME);
-      this.frame.fill(SILENCE);
-      this.frame.set(typed);
-    }
+    this.typed.take(this.frame);
     this.port.postMessage({ sent: this.frame.slice(), heard: Uint8Array.from(this.heard) });
     this.heard.length = this.filled = 0;
   }

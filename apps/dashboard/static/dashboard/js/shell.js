@@ -1,5 +1,7 @@
 // What every page has: the viewer's time zone, confirmations, copying, forms that submit themselves.
 
+import { tell } from "./renewal.js";
+
 /** Tell the server the zone that times are shown in; it counts from the next page on. */
 function tellZone() {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -49,18 +51,38 @@ export function confirmed(text, verb = "Go on") {
   });
 }
 
+/**
+ * Find the button that was pressed in what its page may have become meanwhile.
+ * @param {HTMLButtonElement} button
+ * @param {string | null} action of its form
+ * @returns {HTMLButtonElement | undefined} one that asks the same about the same, if there is just one
+ */
+function standIn(button, action) {
+  if (button.form?.isConnected) return button;
+  const same = [...document.querySelectorAll("form button[data-confirm]")].filter(
+    (one) => one.dataset.confirm === button.dataset.confirm && one.form.getAttribute("action") === action,
+  );
+  return same.length === 1 ? same[0] : undefined;
+}
+
 document.addEventListener(
   "submit",
   async (event) => {
     const button = event.submitter;
-    const text = button?.dataset.confirm ?? event.target.dataset.confirm;
+    const text = button?.dataset.confirm;
     if (!text || event.target.dataset.confirmed) return;
     event.preventDefault();
     event.stopImmediatePropagation();
-    if (!(await confirmed(text, button?.textContent.trim() || "Go on"))) return;
-    event.target.dataset.confirmed = "1";
-    event.target.requestSubmit(button ?? undefined);
-    delete event.target.dataset.confirmed;
+    const action = event.target.getAttribute("action");
+    if (!(await confirmed(text, button.textContent.trim() || "Go on"))) return;
+    const found = standIn(button, action);
+    if (!found) {
+      tell("The page changed meanwhile, and nothing was done. Try again.");
+      return setTimeout(tell, 10_000, "");
+    }
+    found.form.dataset.confirmed = "1";
+    found.form.requestSubmit(found);
+    delete found.form.dataset.confirmed;
   },
   { capture: true },
 );

@@ -1,5 +1,6 @@
 // The page for talking to a bot.
 
+import { NoAnswer, asked } from "./asking.js";
 import { BrowserPhone, PhoneProblem } from "./browser-phone.js";
 import { CallTranscript } from "./call-transcript.js";
 import { CallWatch } from "./call-watch.js";
@@ -33,14 +34,13 @@ const ENDS = {
   held: "The browser held the audio back (a locked screen, or another call), so the call was ended.",
 };
 
-/** Ask the server. Throws an error with `fields` for what it refuses. */
+/** Ask the server. Throws a NoAnswer, or an error with `fields` for what it refuses. */
 async function ask(name, body) {
-  const response = await fetch(urls[name], {
+  const response = await asked(urls[name], {
     method: "POST",
     headers: { "Content-Type": "application/json", "X-CSRFToken": token },
     body: JSON.stringify(body),
   });
-  if (response.redirected) throw Object.assign(new Error("You are logged out. Reload the page."), { fields: {} });
   if (response.ok) return response;
   const told = await response.json().catch(() => ({}));
   const why = told.info ?? told.error ?? `The server answered with ${response.status}. Reload the page.`;
@@ -78,7 +78,6 @@ function showWrong(fields) {
 
 let phone = null;
 let watch = null;
-let transcript = null;
 let began = 0;
 let timer = 0;
 
@@ -110,21 +109,30 @@ async function call(microphone) {
   const made = takePhone();
   if (!made) return say("No call");
   show("calling");
-  let begun = null;
+  began = 0;
+  say(microphone ? "Waiting for the microphone…" : "Connecting…");
   try {
-    say(microphone ? "Waiting for the microphone…" : "Connecting…");
     await made.prepare({ microphone });
-    say("Connecting…");
-    const chosen = version();
-    begun = await (await ask("begin", { version: chosen, variables: variables(chosen) })).json();
-    await made.dial(begun);
-    if (made.ended) return;
-    onCall(begun, microphone);
+    if (!made.ended) await connect(made, microphone);
   } catch (error) {
+    if (made.ended) return; // by who called, or a microphone that went: that was said already
     made.hangUp("failed");
-    if (begun) ask("abandon", { call: begun.call }).catch(() => {});
     failed(error);
   }
+}
+
+/** Have the server make room for the call, and dial. Who hangs up meanwhile leaves no call behind. */
+async function connect(made, microphone) {
+  say("Connecting…");
+  const chosen = version();
+  const begun = await (await ask("begin", { version: chosen, variables: variables(chosen) })).json();
+  try {
+    if (!made.ended) await made.dial(begun);
+  } finally {
+    // Gives the line back; a call that is on, or was, stays as it is.
+    if (!made.live) ask("abandon", { call: begun.call }).catch(() => {});
+  }
+  if (made.live) onCall(begun, microphone);
 }
 
 /** The phone has to be taken in the click itself. */
@@ -144,16 +152,13 @@ function takePhone() {
 function failed(error) {
   show("idle");
   say("No call");
-  const known = error instanceof PhoneProblem || error.fields;
+  const known = error instanceof PhoneProblem || error instanceof NoAnswer || error.fields;
   problem(known ? error : new Error("The server did not take the call's connection. Is a proxy in between that lets no WebSocket through?"));
   showWrong(error.fields ?? {});
 }
 
 function onCall(begun, microphone) {
-  const chosen = $("transcript");
-  chosen.replaceChildren();
-  $("now").replaceChildren();
-  transcript = new CallTranscript(chosen, $("now"));
+  follow(begun, phone);
   $("empty").hidden = true;
   began = performance.now();
   timer = setInterval(showTime, 500);
@@ -164,14 +169,24 @@ function onCall(begun, microphone) {
   $("call-page").href = urls.call.replace("00000000-0000-0000-0000-000000000000", begun.call);
   $("mute").disabled = !microphone;
   $("mute").setAttribute("aria-pressed", "false");
-  watch = new CallWatch(begun.call);
-  watch.addEventListener("event", ({ detail }) => happened(detail));
-  watch.open();
   (microphone ? $("hang-up") : $("text")).focus();
 }
 
+/** Show what happens in a call in place of the call before, whose last words may still come. */
+function follow(begun, made) {
+  watch?.close();
+  $("transcript").replaceChildren();
+  $("now").replaceChildren();
+  const transcript = new CallTranscript($("transcript"), $("now"));
+  watch = new CallWatch(begun.call);
+  watch.addEventListener("event", ({ detail }) => {
+    transcript.take(detail);
+    if (made === phone) happened(detail); // else another call is being made
+  });
+  watch.open();
+}
+
 function happened(event) {
-  transcript.take(event);
   if (event.kind === "phase" || event.kind === "watching") showPhase(event.phase);
   if (event.latency_ms) $("latency").textContent = `${Math.round(event.latency_ms)} ms`;
   if (event.kind === "tools") showTools(event.running);
