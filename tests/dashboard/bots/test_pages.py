@@ -164,6 +164,31 @@ def test_a_stale_save_keeps_the_text_and_shows_what_changed(as_: Login, full: Tw
     assert (document["name"], document["llm"]["prompt"]) == ("Theirs", "Mine.")
 
 
+def test_what_json_cannot_say_is_refused_and_the_editor_stays(
+    as_: Login, full: TwilioConfig
+) -> None:
+    client = as_(full.account, "operator")
+    half = r'{"type": "object", "description": "\ud83d"}'
+    page = client.post(at(full), sent(full, **{"tools-1-parameters": half})).content.decode()
+    assert "low surrogate" in page
+    assert version_of(full).number == 1
+    assert client.get(at(full)).status_code == 200
+
+
+def test_a_bot_that_holds_half_a_character_can_be_mended(as_: Login, account: Account) -> None:
+    draft = draft_read(BODY)
+    draft.document["metadata"] = {"mood": "\ud83d"}
+    config = config_create(account=account, draft=draft, actor=Actor())
+    client = as_(account, "operator")
+    assert r"\ud83d" in client.get(at(config)).content.decode()
+    assert client.post(at(config), sent(config, metadata="{}")).status_code == 302
+    assert version_of(config).document["metadata"] == {}
+    assert client.get(at(config, "versions/2")).status_code == 200
+    entry = AuditEntry.objects.filter(target_id=str(config.pk)).latest("created_at")
+    log = as_(account, "owner").get(f"/admin/accounts/auditentry/{entry.pk}/change/")
+    assert r"\ud83d" in log.content.decode()
+
+
 def test_a_version_that_never_was_is_not_saved_over(as_: Login, full: TwilioConfig) -> None:
     client = as_(full.account, "operator")
     for number in ("99", "x", "-1", "9" * 40):
@@ -331,7 +356,8 @@ def test_the_preview_fills_in_what_a_call_brings(as_: Login, full: TwilioConfig)
 def test_a_tool_is_tried(as_: Login, full: TwilioConfig) -> None:
     client = as_(full.account, "operator")
     path = at(full, "tools/look_up/try")
-    assert "no JSON" in client.post(path, {"arguments": "{"}).content.decode()
+    for wrong in ("{", '{"a": 1e999}', '{"a": "\\ud83d"}', f'{{"a": {"9" * 5_000}}}'):
+        assert "no JSON" in client.post(path, {"arguments": wrong}).content.decode()
     page = client.post(path, {"arguments": "{}"}).content.decode()
     assert "https://hotel.example/look" in page  # a name that leads nowhere: failed, and said so
     assert "failed" in page
