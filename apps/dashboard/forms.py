@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django import forms
 from django.db.models import QuerySet
@@ -15,6 +15,8 @@ from apps.calls.dialling import WishRefused
 from apps.core.errors import fields_flatten
 from apps.dashboard.refusals import REFUSALS, refusal_of
 
+# Of a secret in a page that is shown once more.
+AGAIN: Final = "Type it again: secrets are not sent back to this page."
 _DAY_S = 24 * 3600
 _GRACES = (
     (0, "not at all: it ends now"),
@@ -41,6 +43,19 @@ class PlainForm(forms.Form):
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
             look(field)
+
+    def full_clean(self) -> None:
+        super().full_clean()
+        self.secrets_ask()
+
+    def secrets_ask(self) -> None:
+        """Say of secrets that were typed into a form with faults that its page lacks them now."""
+        if not self.errors:
+            return
+        for name, field in self.fields.items():
+            typed = isinstance(field, SecretField) and self.data.get(self.add_prefix(name))
+            if typed and name not in self.errors:
+                self.add_error(name, AGAIN)
 
 
 class RuledForm(PlainForm):
@@ -105,6 +120,7 @@ class RuledForm(PlainForm):
         except REFUSALS as exc:
             field, text = refusal_of(exc)
             self.add_error(field if field in self.fields else None, text)
+        self.secrets_ask()
 
 
 class OfAccountForm(RuledForm):

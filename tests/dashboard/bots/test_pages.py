@@ -115,6 +115,71 @@ def test_no_page_holds_a_secret(as_: Login, full: TwilioConfig) -> None:
             assert secret not in text
 
 
+def row_of(page: Any, control: str) -> str:
+    """The header's row in a page, by the name of a control in it."""
+    text: str = page.content.decode()
+    return next(row for row in text.split("<li ") if f'name="{control}"' in row)
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_a_typed_header_is_asked_for_again_before_anything_is_saved(
+    as_: Login, full: TwilioConfig, stale: bool
+) -> None:
+    client = as_(full.account, "operator")
+    typed = {"tools-1-header-0-value": "Bearer typed"}
+    wrong = {} if stale else {"config.turns.stop_secs": "99"}
+    mine = sent(full, name="Mine")
+    if stale:
+        config_patch(Write(full.account, full.pk, Actor()), {"max_duration": 700})
+        mine["onto"] = "1"
+    page = client.post(at(full), mine | typed | wrong)
+    row = row_of(page, "tools-1-header-0-value")
+    assert "Type it again" in row
+    assert 'name="tools-1-header-0-again"' in row
+    assert "empty keeps it" not in row
+    assert "empty keeps it" in row_of(page, "tools-1-header-1-value")
+    number = version_of(full).number
+    again = mine | {"tools-1-header-0-again": "true", "onto": str(number)}
+    page = client.post(at(full), again)
+    assert "Type it again" in row_of(page, "tools-1-header-0-value")
+    assert version_of(full).number == number
+    assert client.post(at(full), again | typed).status_code == 302
+    assert version_of(full).secrets["tool_headers"]["book"]["Authorization"] == "Bearer typed"
+
+
+@pytest.mark.parametrize("given_up", ["keep", "gone"])
+def test_a_typed_header_is_given_up(as_: Login, full: TwilioConfig, given_up: str) -> None:
+    client = as_(full.account, "operator")
+    asked = {"tools-1-header-0-again": "true", f"tools-1-header-0-{given_up}": "true"}
+    assert client.post(at(full), sent(full, name="New", **asked)).status_code == 302
+    found = version_of(full).secrets["tool_headers"]["book"]
+    assert found.get("Authorization") == (SECRET if given_up == "keep" else None)
+
+
+def test_a_new_header_is_not_stored_without_its_value(as_: Login, full: TwilioConfig) -> None:
+    client = as_(full.account, "operator")
+    new = {"tools-2-header-1000-name": "X-Key"}
+    page = client.post(at(full), sent(full, **new, **{"tools-2-header-1000-value": ""}))
+    assert "Give its value." in row_of(page, "tools-2-header-1000-value")
+    page = client.post(
+        at(full), sent(full, name="x" * 201, **new, **{"tools-2-header-1000-value": "hush"})
+    )
+    assert "Type it again" in row_of(page, "tools-2-header-1000-value")
+    assert version_of(full).number == 1
+    given_up = sent(full, name="New")
+    assert client.post(at(full), given_up).status_code == 302
+
+
+def test_a_header_without_an_address_is_not_dropped_without_a_word(
+    as_: Login, full: TwilioConfig
+) -> None:
+    client = as_(full.account, "operator")
+    new = {"tools-0-header-1000-name": "X-Key", "tools-0-header-1000-value": "hush"}
+    page = client.post(at(full), sent(full, **new)).content.decode()
+    assert "Where are its headers to be sent?" in page
+    assert version_of(full).number == 1
+
+
 def test_saving_makes_a_version_and_says_so(as_: Login, full: TwilioConfig) -> None:
     client = as_(full.account, "operator")
     answer = client.post(at(full), sent(full, **{"config.llm.prompt": "Be new."}))

@@ -66,6 +66,25 @@ def test_the_apis_rules_hold_for_the_form(
     assert not TwilioConnection.objects.exists()
 
 
+def said_at(page: str, field: str) -> str:
+    """What the page says is wrong with a field of a connection that is changed."""
+    return page.partition(f'id="connectionchangeform_{field}_error"')[2].partition("</div>")[0]
+
+
+def test_a_secret_that_was_typed_is_asked_for_again(
+    as_: Login, account: Account, at_twilio: TwilioStandIn
+) -> None:
+    client = as_(account, "admin")
+    client.post(ADD, form(account, at_twilio))
+    connection = TwilioConnection.objects.get()
+    page = text(client.post(url("edit", connection), {"auth_token": "1" * 32, "region": "ie1"}))
+    assert "Type it again" in said_at(page, "auth_token")
+    assert said_at(page, "api_key_secret") == ""
+    refused = {"auth_token": at_twilio.token, "check_first": "on", "api_key_sid": "SK" + "0" * 32}
+    page = text(client.post(url("edit", connection), {**refused, "api_key_secret": "wrong"}))
+    assert "Type it again" in said_at(page, "auth_token")
+
+
 def test_no_page_or_message_holds_a_secret(
     as_: Login, account: Account, at_twilio: TwilioStandIn
 ) -> None:
