@@ -170,8 +170,11 @@ def lines_of(entry: AuditEntry) -> list[Line]:
 
 
 def target_page(entry: AuditEntry) -> str:
-    """Return the address of the page about what was changed; empty where there is none."""
+    """Return the address of the page about what was changed; empty where there is none, or more
+    than one."""
     kind = entry.target_kind
+    if not entry.target_id:  # many at once, as in an export
+        return ""
     if kind == "membership":
         return reverse("admin:accounts_account_change", args=[entry.account_id])
     if kind in _PAGES:
