@@ -32,10 +32,12 @@ from apps.dashboard.bots.saving import (
     Unchanged,
     bot_create,
     bot_save,
+    patch_of,
     stored_new,
     stored_of,
 )
 from apps.dashboard.bots.shapes import form_shown
+from apps.dashboard.bots.together import undone
 from apps.dashboard.pages import page
 from apps.dashboard.scoping import actor_in, may
 
@@ -193,6 +195,8 @@ def _shown(request: HttpRequest, editing: Editing) -> HttpResponse:
         context["stale"] = editing.stale
         context["onto"] = editing.stale.number
         context["stale_changes"] = changes_between(version, editing.stale)
+        save = Save(config, version, editing.stale.number, actor_in(request), publish=False)
+        context["undone"] = undone(version, editing.stale, patch_of(save, editing.form))
     title = str(config) if config else "New bot"
     return page(request, TEMPLATE, title=title, crumbs=crumbs(), **context)
 

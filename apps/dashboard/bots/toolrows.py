@@ -9,7 +9,7 @@ it is taken away. A value that was typed into a page which is shown again is not
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -195,12 +195,16 @@ def headers_kept(row: Row, tools: Tools) -> list[str]:
 
 
 def headers_moved(
-    tools: Tools, patch: dict[str, Any], stored: Mapping[str, Mapping[str, str]]
+    tools: Tools,
+    patch: dict[str, Any],
+    stored: Mapping[str, Mapping[str, str]],
+    hooks: Container[str],
 ) -> None:
-    """Let tools that have a new name keep their headers. stored: the headers by a tool's name."""
+    """Let tools whose hooks begin anew keep their headers: under another name, or put back where
+    somebody took them away. stored: the headers by a tool's name. hooks: those that are there."""
     for row in tools.rows:
         hook = patch.get("webhook_tools", {}).get(row.name)
-        if row.was in ("", row.name) or not isinstance(hook, dict):
+        if not row.was or not isinstance(hook, dict) or (row.was == row.name and row.was in hooks):
             continue
         old = stored.get(row.was, {})
         kept = {name: old[name] for name in headers_kept(row, tools) if name in old}
