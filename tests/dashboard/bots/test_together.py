@@ -75,8 +75,9 @@ def hooks_of(config: TwilioConfig) -> dict[str, Any]:
 
 
 def chain_of(config: TwilioConfig) -> list[dict[str, Any]]:
-    llm: dict[str, Any] = native_of(version_of(config).document)["config"]["llm"]
-    return llm.get("fallbacks", [])
+    native = native_of(version_of(config).document)
+    found: list[dict[str, Any]] = native["config"]["llm"].get("fallbacks", [])
+    return found
 
 
 def of_tools(tools: list[dict[str, Any]], **hooks: Any) -> dict[str, Any]:
