@@ -123,6 +123,41 @@ class RuledForm(PlainForm):
         self.secrets_ask()
 
 
+class ChangeForm(RuledForm):
+    """A form of what may be changed of something, which others may change meanwhile.
+
+    Its page carries what it was made with; only what differs from that is sent, so that nobody
+    undoes what they have not seen.
+    """
+
+    was = forms.JSONField(required=False, widget=forms.HiddenInput)
+
+    def was_set(self) -> None:
+        """Keep the initial values for the page. Called when the last field has its own."""
+        names = [name for name in self.fields if name in self.initial]
+        self.initial["was"] = {name: _kept(self.initial[name]) for name in names}
+
+    @property
+    def changed(self) -> frozenset[str]:
+        """The names of the fields that were changed; all, if the page did not say."""
+        was = self.cleaned_data.get("was")
+        names = [name for name in self.fields if name != "was"]
+        if not isinstance(was, dict):
+            return frozenset(names)
+        return frozenset(
+            name
+            for name in names
+            if name not in was or self.fields[name].has_changed(was[name], self[name].data)
+        )
+
+    def body(self) -> dict[str, Any]:
+        return {name: self.cleaned_data[name] for name in self.changed}
+
+
+def _kept(value: Any) -> Any:
+    return value if isinstance(value, str | int | bool | list | None) else str(value)
+
+
 class OfAccountForm(RuledForm):
     """A form for something new, in an account that one may choose if there are several."""
 

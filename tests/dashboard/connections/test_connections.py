@@ -9,7 +9,7 @@ from pytest_django import Settings
 from apps.accounts.models import Account, AuditEntry, TwilioConnection
 from apps.bots.models import TwilioConfig
 from apps.calls.models import PhoneNumber
-from tests.dashboard.people import KEEPERS, ROLES, Login, text
+from tests.dashboard.people import KEEPERS, ROLES, Login, form_in, text
 from tests.support.twilio import TwilioStandIn
 
 LIST = "/admin/accounts/twilioconnection/"
@@ -64,6 +64,21 @@ def test_the_apis_rules_hold_for_the_form(
     page = text(client.post(ADD, form(account, at_twilio, region="ie1")))
     assert "Say the edge too" in page
     assert not TwilioConnection.objects.exists()
+
+
+def test_who_saves_an_older_page_undoes_nothing_of_what_others_set(
+    as_: Login, account: Account, at_twilio: TwilioStandIn
+) -> None:
+    client = as_(account, "admin")
+    client.post(ADD, form(account, at_twilio, name="Main"))
+    connection = TwilioConnection.objects.get()
+    page = text(client.get(url("change", connection)))
+    mine = form_in(page, url("edit", connection)) | {"name": "Mine"}
+    del mine["check_first"]
+    client.post(url("edit", connection), mine | {"name": "Main", "region": "ie1", "edge": "dublin"})
+    client.post(url("edit", connection), mine)
+    connection.refresh_from_db()
+    assert (connection.name, connection.region, connection.edge) == ("Mine", "ie1", "dublin")
 
 
 def said_at(page: str, field: str) -> str:
