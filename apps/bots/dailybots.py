@@ -14,11 +14,11 @@ Values are checked where native ones are. Rules, after their documentation:
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+import orjson
 from rest_framework import serializers
 
 from apps.bots.slots import declaration, fallbacks_complain, model_default, slot_flat
@@ -323,8 +323,8 @@ _TOOLS = "config.llm.tools"
 def _list(value: Any, path: str) -> list[Any]:
     if isinstance(value, str):
         try:
-            value = json.loads(value)
-        except (ValueError, RecursionError):
+            value = orjson.loads(value)
+        except orjson.JSONDecodeError:
             raise _refuse(path, "A list, or a list as JSON text.") from None
     if not isinstance(value, list):
         raise _refuse(path, "A list, or a list as JSON text.")

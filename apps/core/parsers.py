@@ -37,11 +37,9 @@ class JsonParser(BaseParser):
         if len(raw) > limit:
             raise PayloadTooLarge(f"The body is longer than {limit} bytes.")
         try:
-            body = orjson.loads(raw)
+            return json_read(raw)
         except orjson.JSONDecodeError as exc:
             raise NotJson(f"The body is not JSON: {exc.msg} at character {exc.pos}.") from None
-        unstorable_refuse(body)
-        return body
 
 
 class MergePatchParser(JsonParser):
@@ -55,6 +53,17 @@ def body_of(request: Request) -> Any:
     if not int(request.META.get("CONTENT_LENGTH") or 0):
         raise NotJson("Send a body.")
     return request.data
+
+
+def json_read(text: str | bytes) -> Any:
+    """Return what a text of JSON says, read as strictly as every body.
+
+    Raises orjson.JSONDecodeError, a ValueError: for half a surrogate pair and a number beyond a
+    double too. Raises NotJson or ValidationError for what ``unstorable_refuse`` refuses.
+    """
+    found = orjson.loads(text)
+    unstorable_refuse(found)
+    return found
 
 
 def unstorable_refuse(body: Any, path: str = "") -> None:

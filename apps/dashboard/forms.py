@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 from django import forms
 from django.db.models import QuerySet
@@ -15,6 +15,8 @@ from apps.calls.dialling import WishRefused
 from apps.core.errors import fields_flatten
 from apps.dashboard.refusals import REFUSALS, refusal_of
 
+# Of a secret in a page that is shown once more.
+AGAIN: Final = "Type it again: secrets are not sent back to this page."
 _DAY_S = 24 * 3600
 _GRACES = (
     (0, "not at all: it ends now"),
@@ -41,6 +43,19 @@ class PlainForm(forms.Form):
         super().__init__(*args, **kwargs)
         for field in self.fields.values():
             look(field)
+
+    def full_clean(self) -> None:
+        super().full_clean()
+        self.secrets_ask()
+
+    def secrets_ask(self) -> None:
+        """Say of secrets that were typed into a form with faults that its page lacks them now."""
+        if not self.errors:
+            return
+        for name, field in self.fields.items():
+            typed = isinstance(field, SecretField) and self.data.get(self.add_prefix(name))
+            if typed and name not in self.errors:
+                self.add_error(name, AGAIN)
 
 
 class RuledForm(PlainForm):
@@ -105,6 +120,42 @@ class RuledForm(PlainForm):
         except REFUSALS as exc:
             field, text = refusal_of(exc)
             self.add_error(field if field in self.fields else None, text)
+        self.secrets_ask()
+
+
+class ChangeForm(RuledForm):
+    """A form of what may be changed of something, which others may change meanwhile.
+
+    Its page carries what it was made with; only what differs from that is sent, so that nobody
+    undoes what they have not seen.
+    """
+
+    was = forms.JSONField(required=False, widget=forms.HiddenInput)
+
+    def was_set(self) -> None:
+        """Keep the initial values for the page. Called when the last field has its own."""
+        names = [name for name in self.fields if name in self.initial]
+        self.initial["was"] = {name: _kept(self.initial[name]) for name in names}
+
+    @property
+    def changed(self) -> frozenset[str]:
+        """The names of the fields that were changed; all, if the page did not say."""
+        was = self.cleaned_data.get("was")
+        names = [name for name in self.fields if name != "was"]
+        if not isinstance(was, dict):
+            return frozenset(names)
+        return frozenset(
+            name
+            for name in names
+            if name not in was or self.fields[name].has_changed(was[name], self[name].data)
+        )
+
+    def body(self) -> dict[str, Any]:
+        return {name: self.cleaned_data[name] for name in self.changed}
+
+
+def _kept(value: Any) -> Any:
+    return value if isinstance(value, str | int | bool | list | None) else str(value)
 
 
 class OfAccountForm(RuledForm):

@@ -141,10 +141,6 @@ class AccountScoped(Scoped):
             return columns
         return [name for name in columns if name != self.account_column]
 
-    def rows_for(self, request: HttpRequest, rows: QuerySet[Any], scope: str) -> QuerySet[Any]:
-        """Narrow ``rows`` to the accounts where the user may do what needs ``scope``."""
-        return narrowed(request, rows, scope, self.account_path)
-
     def account_id_of(self, obj: Any) -> Any:
         return getattr(obj, self.account_path)
 

@@ -1,4 +1,4 @@
-"""How figures are said to people."""
+"""How figures, and texts of others, are said to people."""
 
 from __future__ import annotations
 
@@ -24,3 +24,8 @@ def length(seconds: float | None) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def sendable(text: str) -> str:
+    """Write half a surrogate pair as its escape: a page that held one could not be sent."""
+    return text.encode(errors="backslashreplace").decode()

@@ -142,6 +142,10 @@ BAD: list[tuple[dict[str, Any], str]] = [
     (_llm(initial_messages="{"), "config.llm.initial_messages"),
     (_llm(initial_messages="[" * 50_000), "config.llm.initial_messages"),
     (_llm(initial_messages='[{"role": "system", "content": "a\\u0000"}]'), "config.llm"),
+    (
+        _llm(initial_messages='[{"role": "system", "content": "\\ud83d"}]'),
+        "config.llm.initial_messages",
+    ),
     (_llm(initial_messages=[5]), "config.llm.initial_messages.0"),
     (_llm(initial_messages=[{"role": "assistant", "content": "x"}]), "config.llm.initial_messages"),
     (

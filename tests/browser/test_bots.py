@@ -149,6 +149,37 @@ def test_why_a_voice_is_not_heard_is_told_as_it_is(
 
 
 @one_size
+def test_what_was_typed_for_a_provider_is_there_when_it_comes_back(
+    visitor_for: VisitorFor, account: Account
+) -> None:
+    visitor = visitor_for("operator", account)
+    page, config = visitor.page, full(account)
+    visitor.open(at(config))
+    provider, language = (
+        page.locator("#f-config-tts-provider"),
+        page.locator("#f-config-tts-language"),
+    )
+    more, pace = page.locator("#slot-tts summary").first, page.locator("#f-config-tts-character_ms")
+    more.click()
+    language.fill("de-CH")
+    pace.fill("77")
+    with page.expect_response("**/slot/tts/**"):
+        provider.select_option("local")
+    expect(pace).to_have_count(0)
+    expect(language).to_have_value("de-CH")
+    language.fill("de-AT")
+    with page.expect_response("**/slot/tts/**"):
+        provider.select_option("scripted")
+    expect(pace).to_have_value("77")
+    expect(language).to_have_value("de-AT")
+    more.click()
+    pace.fill("50")
+    language.fill("en")
+    expect(page.locator("#unsaved")).to_be_hidden()  # as it was
+    visitor.clean()
+
+
+@one_size
 def test_rows_come_and_go(visitor_for: VisitorFor, account: Account) -> None:
     config = full(account)
     visitor = visitor_for("operator", account)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from html import unescape
 from typing import Any
 
 from django.contrib.messages import get_messages
@@ -41,3 +43,27 @@ def text(answer: Any) -> str:
 def shown_secret(answer: Any) -> str:
     """Return the secret that a page shows this once."""
     return text(answer).partition('<code id="secret"')[2].partition(">")[2].partition("<")[0]
+
+
+def form_in(page: str, action: str) -> dict[str, Any]:
+    """Return what a browser sends of the form that goes to ``action`` and nobody touched."""
+    form = page.partition(f'action="{action}"')[2].partition("</form>")[0]
+    found: dict[str, Any] = {}
+    for tag, rest in re.findall(r"<(input|select)\b([^>]*)>", form):
+        name = _attribute(rest, "name")
+        value = unescape(_attribute(rest, "value"))
+        if tag == "select":
+            options = form.partition(f"{rest}>")[2].partition("</select>")[0]
+            chosen = re.search(r'value="([^"]*)"[^>]*\bselected', options)
+            found[name] = unescape(chosen[1]) if chosen else ""
+        elif 'type="checkbox"' in rest or 'type="radio"' in rest:
+            if re.search(r"\bchecked\b", rest):
+                found[name] = [*found.get(name, []), value or "on"]
+        else:
+            found[name] = value
+    return found
+
+
+def _attribute(tag: str, name: str) -> str:
+    found = re.search(rf'\b{name}="([^"]*)"', tag)
+    return found[1] if found else ""

@@ -76,6 +76,18 @@ def test_who_may_call_sees_the_page(
     assert Call.objects.filter(medium="browser").exists() == (status == 200)
 
 
+@pytest.mark.parametrize(
+    "wrong", ["{", "[]", '{"text": "\\ud83d"}', '{"a": 1e999}', f'{{"a": {"9" * 5_000}}}']
+)
+def test_what_is_no_json_is_refused_in_words(
+    operator: Client, config: TwilioConfig, wrong: str
+) -> None:
+    for name in ("begin", "abandon", "speech", "dial"):
+        answer = operator.post(path(config, name), wrong, content_type="application/json")
+        assert answer.status_code == 400, name
+        assert answer.json()["error"] == "That is no JSON object."
+
+
 def test_another_accounts_bot_is_a_404(
     client_for: Any, config: TwilioConfig, stranger: Account
 ) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 from django.db.models import Count, Exists, Max, OuterRef, Q, QuerySet
 from django.db.models.fields.json import KT
+from django.db.models.functions import Coalesce
 from django.utils import timezone
 
 from apps.accounts.models import TwilioConnection
@@ -20,7 +21,8 @@ from apps.webhooks.models import Delivery, Endpoint
 
 # What providers did not do, as the journal names it.
 MISSING, FAILED, MUTE = "provider.missing", "provider.failed", "provider.mute"
-PROVIDER_KINDS = (MISSING, FAILED, MUTE)
+SWITCHED = "provider.switched"
+PROVIDER_KINDS = (MISSING, FAILED, MUTE, SWITCHED)
 # How long ago a failure may be to be news, and how lately it is still going on.
 LATELY, JUST_NOW = timedelta(hours=1), timedelta(minutes=10)
 DEAD_SINCE = timedelta(days=1)
@@ -38,6 +40,7 @@ class AlarmKind(StrEnum):
     PROVIDER_MISSING = "provider-missing"
     PROVIDER_FAILED = "provider-failed"
     PROVIDER_MUTE = "provider-mute"
+    PROVIDER_SWITCHED = "provider-switched"
     CONNECTION_FAILED = "connection-failed"
     NUMBER_GONE = "number-gone"
     NUMBER_DRIFTED = "number-drifted"
@@ -97,6 +100,7 @@ _OF_KIND = {
     MISSING: AlarmKind.PROVIDER_MISSING,
     FAILED: AlarmKind.PROVIDER_FAILED,
     MUTE: AlarmKind.PROVIDER_MUTE,
+    SWITCHED: AlarmKind.PROVIDER_SWITCHED,
 }
 
 
@@ -106,7 +110,8 @@ def _providers(accounts: Accounts, now: datetime) -> list[Alarm]:
         _of(accounts, events, "call__account")
         .values(
             "kind",
-            provider=KT("data__provider"),
+            # Who was switched from stands under another name.
+            provider=Coalesce(KT("data__provider"), KT("data__from")),
             reason=KT("data__reason"),
             phase=KT("data__phase"),
         )
@@ -122,8 +127,16 @@ def _providers(accounts: Accounts, now: datetime) -> list[Alarm]:
             is_going_on=row["latest"] >= now - JUST_NOW,
         )
         for row in counted
+        # Who stood in from the beginning, for somebody that is told of as MISSING.
+        if (row["kind"], row["reason"]) != (SWITCHED, "missing")
     ]
-    return sorted(found, key=lambda alarm: (not alarm.is_going_on, -alarm.count, alarm.names))
+    return sorted(found, key=_badness)
+
+
+def _badness(alarm: Alarm) -> tuple[Any, ...]:
+    # Callers whom a fallback served did not notice.
+    served = alarm.kind == AlarmKind.PROVIDER_SWITCHED
+    return (not alarm.is_going_on, served, -alarm.count, alarm.names)
 
 
 def _connections(accounts: Accounts) -> Iterable[Alarm]:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlencode
 
-import orjson
 from django import forms
 from django.contrib import admin
 from django.db.models import QuerySet
@@ -24,6 +24,7 @@ from apps.dashboard.filters import SpanFilter
 from apps.dashboard.paging import NewestPaginator
 from apps.dashboard.rows import RowPages
 from apps.dashboard.scoping import AccountScoped
+from apps.dashboard.wording import sendable
 
 if TYPE_CHECKING:
     AuditAdminBase = admin.ModelAdmin[AuditEntry]
@@ -171,8 +172,11 @@ def lines_of(entry: AuditEntry) -> list[Line]:
 
 
 def target_page(entry: AuditEntry) -> str:
-    """Return the address of the page about what was changed; empty where there is none."""
+    """Return the address of the page about what was changed; empty where there is none, or more
+    than one."""
     kind = entry.target_kind
+    if not entry.target_id:  # many at once, as in an export
+        return ""
     if kind in _MEMBERS:
         return reverse("admin:accounts_account_change", args=[entry.account_id])
     if kind in _PAGES:
@@ -187,7 +191,7 @@ def _text(members: Mapping[str, Any], path: str) -> str | None:
         return None
     value = members[path]
     if isinstance(value, str):
-        return value
+        return sendable(value)
     if isinstance(value, list) and not any(isinstance(one, dict | list) for one in value):
-        return ", ".join(str(one) for one in value)
-    return orjson.dumps(value, option=orjson.OPT_INDENT_2).decode()
+        return sendable(", ".join(str(one) for one in value))
+    return sendable(json.dumps(value, ensure_ascii=False, indent=2))

@@ -12,7 +12,7 @@ from django.conf import settings
 from apps.accounts.models import Account
 from apps.calls.account_serializers import patch_read
 from apps.calls.hours import CALLEE, DAYS
-from apps.dashboard.forms import RuledForm, look
+from apps.dashboard.forms import ChangeForm, look
 from apps.providers import registry
 from apps.providers.base import Declaration, Kind
 
@@ -36,7 +36,7 @@ def _clock(label: str, help_text: str = "") -> forms.CharField:
     return forms.CharField(label=label, required=False, help_text=help_text, widget=widget)
 
 
-class SettingsForm(RuledForm):
+class SettingsForm(ChangeForm):
     """An account's name, what bounds its dialling, and what bots get that name no provider."""
 
     places: ClassVar[Mapping[str, str]] = {
@@ -94,37 +94,44 @@ class SettingsForm(RuledForm):
         field.choices = _zones(zone)
         for slot in _MEMBERS:
             self._slot_fields(slot)
+        self.was_set()
 
     def body(self) -> dict[str, Any]:
         data = self.cleaned_data
         codes = data["allowed_countries"].replace(",", " ").upper().split()
-        return {
+        said = {
             "name": data["name"],
             "calls_per_second": data["calls_per_second"],
             "allowed_countries": codes or None,
-            "calling_hours": self._hours() if data["hours_set"] == "hours" else None,
-            "defaults": {slot: self._default(slot) for slot in _MEMBERS},
         }
+        found: dict[str, Any] = {name: said[name] for name in said if name in self.changed}
+        if any(name.startswith("hours_") for name in self.changed):
+            found["calling_hours"] = self._hours() if data["hours_set"] == "hours" else None
+        slots = [slot for slot in _MEMBERS if self.changed & set(_names(slot))]
+        if slots:
+            found["defaults"] = {slot: self._default(slot) for slot in slots}
+        return found
 
     def read(self, body: dict[str, Any]) -> Mapping[str, Any]:
         return patch_read(self._account, body)
 
     def slots(self) -> list[tuple[str, list[forms.BoundField]]]:
         """Return the fields of each slot's default, for the page."""
-        return [
-            (title, [self[f"{slot}_{name}"] for name in ("provider", *_MEMBERS[slot])])
-            for slot, title in SLOTS
-        ]
+        return [(title, [self[name] for name in _names(slot)]) for slot, title in SLOTS]
 
     def _hours(self) -> dict[str, Any]:
+        """Return the hours' patch: what was changed of them, or all where none are stored."""
         data = self.cleaned_data
         until = data["hours_until"]
-        return {
+        said = {
             "from": data["hours_from"],
             "until": _END_OF_DAY if until == _MIDNIGHT else until,
             "days": data["hours_days"],
             "timezone": data["hours_timezone"],
         }
+        if not self._account.calling_hours:
+            return said
+        return {name: value for name, value in said.items() if f"hours_{name}" in self.changed}
 
     def _default(self, slot: Kind) -> dict[str, Any] | None:
         """Return a slot's patch: None for no default; null for members to be taken away."""
@@ -133,15 +140,20 @@ class SettingsForm(RuledForm):
             return None
         shown = {name: self.cleaned_data[f"{slot}_{name}"] or None for name in _MEMBERS[slot]}
         stored = self._account.defaults.get(slot, {})
-        # Another provider has other options.
-        others = dict.fromkeys(stored) if stored.get("provider") != provider else {}
-        return {**others, **shown, "provider": provider}
+        if stored.get("provider") != provider:
+            # Another provider has other options.
+            return {**dict.fromkeys(stored), **shown, "provider": provider}
+        changed = {name: value for name, value in shown.items() if f"{slot}_{name}" in self.changed}
+        return {**changed, "provider": provider}
 
     def _slot_fields(self, slot: Kind) -> None:
         stored = self._account.defaults.get(slot, {})
-        names = [(one.name, one.title) for one in _declared(slot)]
+        names = {one.name: one.title for one in _declared(slot)}
+        if stored and stored["provider"] not in names:
+            # It is the default all the same, until somebody chooses another.
+            names[stored["provider"]] = f"{stored['provider']} (not offered here any more)"
         self.fields[f"{slot}_provider"] = forms.ChoiceField(
-            label="Provider", required=False, choices=[("", "The server's own"), *names]
+            label="Provider", required=False, choices=[("", "The server's own"), *names.items()]
         )
         look(self.fields[f"{slot}_provider"])
         self.initial[f"{slot}_provider"] = stored.get("provider", "")
@@ -171,6 +183,11 @@ def suggestions() -> dict[str, list[tuple[str, str]]]:
 
 
 # --- inside -------------------------------------------------------------------------------------
+
+
+def _names(slot: Kind) -> list[str]:
+    """The fields of a slot's default."""
+    return [f"{slot}_{name}" for name in ("provider", *_MEMBERS[slot])]
 
 
 def _declared(slot: Kind) -> list[Declaration]:

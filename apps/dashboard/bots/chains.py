@@ -6,6 +6,7 @@ is stored, so that the options which have no control here stay with it.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -42,18 +43,47 @@ class Chain:
         found = [_value(row, complaints) for row in self.rows]
         put(wanted, self.sort.path, found or ABSENT)
 
-    def place(self, path: str, texts: Sequence[str], complaints: Complaints) -> bool:
-        """Show a complaint at its row, or above them. Returns whether it is of this chain."""
+    def place(
+        self,
+        path: str,
+        texts: Sequence[str],
+        complaints: Complaints,
+        listed: Sequence[Mapping[str, Any]] | None = None,
+    ) -> bool:
+        """Show a complaint at its row, or above them. Returns whether it is of this chain.
+
+        listed: the chain that the complaint is about, where it holds rows of somebody else too.
+        """
         if path != self.sort.path and not path.startswith(f"{self.sort.path}."):
             return False
         number, _, inner = path[len(self.sort.path) + 1 :].partition(".")
-        if number.isdigit() and int(number) < len(self.rows):
+        row = self._at(int(number), listed) if number.isdigit() else None
+        if row is not None:
             member = inner.partition(".")[0]
             column = member if self.sort.column(member) else PROVIDER
-            complaints.add(self.rows[int(number)].control(column), texts)
+            complaints.add(row.control(column), texts)
         else:
             complaints.add(self.sort.prefix, texts)
         return True
+
+    def _at(self, number: int, listed: Sequence[Mapping[str, Any]] | None) -> Row | None:
+        if listed is None:
+            return self.rows[number] if number < len(self.rows) else None
+        mine = chain_keys({PROVIDER: row.texts.get(PROVIDER, "")} for row in self.rows)
+        theirs = chain_keys(listed)
+        found = dict(zip(mine, self.rows, strict=True))
+        return found.get(theirs[number]) if number < len(theirs) else None
+
+
+def chain_keys(rows: Iterable[Mapping[str, Any]]) -> list[str]:
+    """Name fallbacks, by their provider and how many of it stand before."""
+    seen: Counter[str] = Counter()
+    found = []
+    for row in rows:
+        provider = str(row.get(PROVIDER, ""))
+        found.append(f"{provider}.{seen[provider]}")
+        seen[provider] += 1
+    return found
 
 
 def chain_of(

@@ -32,10 +32,12 @@ from apps.dashboard.bots.saving import (
     Unchanged,
     bot_create,
     bot_save,
+    patch_of,
     stored_new,
     stored_of,
 )
 from apps.dashboard.bots.shapes import form_shown
+from apps.dashboard.bots.together import undone
 from apps.dashboard.pages import page
 from apps.dashboard.scoping import actor_in, may
 
@@ -197,12 +199,24 @@ def _shown(request: HttpRequest, editing: Editing) -> HttpResponse:
     if config is not None and version is not None:
         context["status"] = version_status(config, version)
         context["warnings"] = list(document_warnings(version.document))
-    if editing.stale is not None and version is not None:
-        context["stale"] = editing.stale
-        context["onto"] = editing.stale.number
-        context["stale_changes"] = changes_between(version, editing.stale)
+    if editing.stale is not None:
+        context |= _stale(request, editing, editing.stale)
     title = str(config) if config else "New bot"
     return page(request, TEMPLATE, title=title, crumbs=crumbs(), **context)
+
+
+def _stale(request: HttpRequest, editing: Editing, theirs: TwilioConfigVersion) -> dict[str, Any]:
+    """What is told of a version that somebody saved meanwhile."""
+    config, version = editing.config, editing.version
+    if config is None or version is None:
+        return {}
+    save = Save(config, version, theirs.number, actor_in(request), publish=False)
+    return {
+        "stale": theirs,
+        "onto": theirs.number,
+        "stale_changes": changes_between(version, theirs),
+        "undone": undone(version, theirs, patch_of(save, editing.form)),
+    }
 
 
 def _query(editing: Editing) -> str:

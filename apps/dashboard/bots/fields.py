@@ -12,12 +12,19 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from rest_framework.exceptions import ValidationError
+
 from apps.core.changes import ABSENT
+from apps.core.errors import NotJson, fields_flatten
+from apps.core.parsers import json_read
+from apps.dashboard.wording import sendable
 
 Widget = Literal["text", "textarea", "number", "flag", "choice", "lines", "json"]
 Pairs = tuple[tuple[str, str], ...]
 
 YES, NO = "true", "false"
+# Whole numbers beyond are doubles, as in every body that is read.
+_LEAST, _MOST = -(2**63), 2**64 - 1
 
 
 class Unreadable(ValueError):
@@ -72,7 +79,7 @@ def text_of(widget: Widget, value: Any) -> str:
     """Write a JSON value, or ABSENT, as it stands in a control."""
     if value is ABSENT or value is None:
         return ""
-    return _WRITERS.get(widget, _plain)(value)
+    return sendable(_WRITERS.get(widget, _plain)(value))
 
 
 def value_of(widget: Widget, text: str) -> Any:
@@ -114,9 +121,11 @@ def _lines(value: Any) -> str:
 
 def _number(text: str) -> Any:
     try:
-        return int(text)
+        whole = int(text)
     except ValueError:
-        pass
+        whole = None
+    if whole is not None and _LEAST <= whole <= _MOST:
+        return whole
     try:
         found = float(text)
     except ValueError:
@@ -130,16 +139,12 @@ def _choice(text: str) -> Any:
 
 def _read_json(text: str) -> Any:
     try:
-        found = json.loads(text, parse_constant=_refuse)
-    except RecursionError:
-        raise Unreadable("Too many levels.") from None
+        return json_read(text)
     except json.JSONDecodeError as exc:
         raise Unreadable(f"No JSON: {exc.msg}, line {exc.lineno}, column {exc.colno}.") from None
-    return found
-
-
-def _refuse(constant: str) -> Any:
-    raise Unreadable(f"No JSON: {constant} is no number.")
+    except (NotJson, ValidationError) as exc:
+        told = " ".join(text for texts in fields_flatten(exc.detail).values() for text in texts)
+        raise Unreadable(told) from None
 
 
 def null_refuse(value: Any) -> None:

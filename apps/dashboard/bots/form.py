@@ -40,6 +40,8 @@ from apps.dashboard.bots.rows import (
     rows_entered,
     rows_stored,
 )
+from apps.dashboard.bots.together import LISTS, rebased
+from apps.dashboard.bots.together import TOOLS as TOOLS_PATH
 from apps.dashboard.bots.toolrows import Tools, tools_entered, tools_stored, tools_value
 from apps.providers.base import Kind
 
@@ -76,6 +78,8 @@ class BotForm:
         self.sorts = {sort: self._rows(sort) for sort in (VARIABLES, TRANSFERS)}
         self.tools = self._tools()
         self.chains = {kind: chain_of(kind, stored.native, catalogue, data) for kind in SLOTS}
+        # What the patch makes the bot, as far as complaints name it by position.
+        self.listed: Mapping[str, Any] | None = None
 
     # --- what is shown ---
 
@@ -126,8 +130,12 @@ class BotForm:
         wanted["webhook_tools"] = hooks
         return wanted
 
-    def patch(self) -> dict[str, Any]:
-        """Return the merge patch (RFC 7396) that makes the stored body the entered one."""
+    def patch(self, theirs: Mapping[str, Any] | None = None) -> dict[str, Any]:
+        """Return the merge patch (RFC 7396) that makes the stored body the entered one.
+
+        theirs: the body that it is to be merged over instead, which somebody made of the stored
+        one meanwhile. What they changed stays, unless it was changed here too.
+        """
         wanted = self.body()
         base = deepcopy(dict(self.stored.native))
         for slot in SLOTS:
@@ -136,7 +144,19 @@ class BotForm:
                 # The merge begins this slot afresh, so the patch must say all of it.
                 base["config"][slot] = {name: old[name] for name in STAYS if name in old}
         found: dict[str, Any] = difference(base, wanted)
+        if theirs is not None:
+            found = rebased(found, self.stored.native, wanted, theirs)
+            self.listed = {path: _said(path, found, theirs) for path in LISTS}
         return found
+
+    def tool_at(self, position: int) -> Row | None:
+        """Return the row that a tool is entered in, by its position in the patched body."""
+        rows = self.tools.rows
+        if self.listed is not None:
+            names = [tool["name"] for tool in self.listed[TOOLS_PATH]]
+            name = names[position] if position < len(names) else None
+            return next((row for row in rows if row.name == name), None)
+        return rows[position] if position < len(rows) else None
 
     def refuse(self, fields: Mapping[str, Sequence[str]]) -> None:
         """Show the API's complaints where they belong. fields: by path."""
@@ -217,6 +237,14 @@ class BotForm:
         if self.data is None:
             return tools_stored(native, names)
         return tools_entered(native, self.data, names)
+
+
+def _said(path: str, patch: Mapping[str, Any], theirs: Mapping[str, Any]) -> list[Any]:
+    """Return a list as it will be: as the patch has it, or theirs."""
+    value = at(patch, path)
+    if value is ABSENT:
+        value = at(theirs, path)
+    return value if isinstance(value, list) else []
 
 
 _FILLER = next(field for field in parts.OTHER_LINES if field.path == FILLER)

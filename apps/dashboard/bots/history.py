@@ -11,6 +11,7 @@ from typing import Any
 
 from apps.bots.models import TwilioConfigVersion
 from apps.bots.presentation import version_changes
+from apps.dashboard.wording import sendable
 
 # Of more text in one place, lines are compared, not words.
 WORDS_UP_TO = 4_000
@@ -70,10 +71,9 @@ def _written(value: Any) -> str:
     if value is None:
         return ""
     if isinstance(value, str):
-        return value
-    return json.dumps(
-        value, ensure_ascii=False, indent=2 if isinstance(value, list | dict) else None
-    )
+        return sendable(value)
+    indent = 2 if isinstance(value, list | dict) else None
+    return sendable(json.dumps(value, ensure_ascii=False, indent=indent))
 
 
 def lines_of(before: str, after: str) -> Iterator[Line]:

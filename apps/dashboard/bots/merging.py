@@ -28,6 +28,17 @@ def put(body: dict[str, Any], path: str, value: Any) -> None:
         body[name] = value
 
 
+def take(body: dict[str, Any], path: str) -> None:
+    """Take the member at a path away, and what is empty without it."""
+    name, _, rest = path.partition(".")
+    if rest and isinstance(body.get(name), dict):
+        take(body[name], rest)
+        if not body[name]:
+            del body[name]
+    elif not rest:
+        body.pop(name, None)
+
+
 def difference(before: Any, after: Any) -> Any:
     """Return the merge patch (RFC 7396) that makes an object another.
 

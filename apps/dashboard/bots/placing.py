@@ -27,8 +27,10 @@ def place(path: str, texts: Sequence[str], form: BotForm, controls: Collection[s
 
 
 def _in_rows(path: str, texts: Sequence[str], form: BotForm) -> bool:
-    if any(chain.place(path, texts, form.complaints) for chain in form.chains.values()):
-        return True
+    for chain in form.chains.values():
+        listed = None if form.listed is None else form.listed[chain.sort.path]
+        if chain.place(path, texts, form.complaints, listed):
+            return True
     if path.startswith(f"{_TOOL}."):
         return _in_tools(path[len(_TOOL) + 1 :], texts, form)
     for sort, rows in ((TOOLS, form.tools.rows), *form.sorts.items()):
@@ -39,8 +41,8 @@ def _in_rows(path: str, texts: Sequence[str], form: BotForm) -> bool:
 
 def _in_tools(rest: str, texts: Sequence[str], form: BotForm) -> bool:
     position, _, inner = rest.partition(".")
-    if not position.isdigit() or int(position) >= len(form.tools.rows):
+    row = form.tool_at(int(position)) if position.isdigit() else None
+    if row is None:
         return False
-    row = form.tools.rows[int(position)]
     form.complaints.add(row.control(row.sort.place_of(inner)), texts)
     return True

@@ -14,7 +14,7 @@ from apps.accounts.models import Account
 from apps.bots.addresses import keys_withheld
 from apps.bots.document import draft_read, native_of
 from apps.bots.models import TwilioConfig, TwilioConfigVersion
-from apps.bots.selectors import version_shown
+from apps.bots.selectors import version_numbered, version_shown
 from apps.bots.services import (
     StaleVersion,
     Write,
@@ -86,9 +86,8 @@ def bot_save(save: Save, form: BotForm) -> Written:
 
     Raises Refused, Unchanged, StaleVersion, NotADraft or TwilioConfig.DoesNotExist.
     """
-    patch = form.patch()
+    patch = patch_of(save, form)
     _readable(form)
-    headers_moved(form.tools, patch, save.base.secrets.get("tool_headers", {}))
     current = save.config.current
     of_drafts = current is None or current.number != save.onto
     if save.publish and save.config.latest_number != save.onto:
@@ -102,6 +101,20 @@ def bot_save(save: Save, form: BotForm) -> Written:
     if not (save.publish and of_drafts):
         raise Unchanged
     return config_publish(_write(save), save.onto)
+
+
+def patch_of(save: Save, form: BotForm) -> dict[str, Any]:
+    """Return the patch of the version that is replaced. Raises StaleVersion if there is none."""
+    theirs = None
+    if save.onto != save.base.number:
+        try:
+            theirs = native_of(version_numbered(save.config, save.onto).document)
+        except TwilioConfigVersion.DoesNotExist:
+            raise StaleVersion from None
+    patch = form.patch(theirs)
+    hooks = (form.stored.native if theirs is None else theirs)["webhook_tools"]
+    headers_moved(form.tools, patch, save.base.secrets.get("tool_headers", {}), hooks)
+    return patch
 
 
 def _written(save: Save, patch: dict[str, Any], *, of_drafts: bool) -> Written:

@@ -52,17 +52,26 @@ class ChainShown:
 
 
 @dataclass(frozen=True, slots=True)
+class HeaderShown:
+    """A tool's header, and what is wrong with its value."""
+
+    header: Header
+    errors: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class RowShown:
     """A row. complaints: those of the row that stand at no column."""
 
     row: Row
     columns: list[Shown]
-    headers: list[Header]
+    headers: list[HeaderShown]
     complaints: tuple[str, ...] = ()
 
     @property
     def has_errors(self) -> bool:
-        return bool(self.complaints) or any(column.errors for column in self.columns)
+        inner: list[Shown | HeaderShown] = [*self.columns, *self.headers]
+        return bool(self.complaints) or any(one.errors for one in inner)
 
 
 def slot_shown(form: BotForm, kind: Kind, own_keys: Iterable[str]) -> SlotShown:
@@ -111,7 +120,7 @@ def rows_shown(form: BotForm, sort: Sort) -> list[RowShown]:
             RowShown(
                 row,
                 list(row.shown(form.complaints)),
-                list(headers),
+                [HeaderShown(one, one.errors(row.header_base, form.complaints)) for one in headers],
                 form.complaints.of(row.control(HEADERS)),
             )
             for row, headers in form.tools.with_headers()
@@ -152,7 +161,7 @@ def form_shown(form: BotForm, own_keys: Iterable[str]) -> dict[str, Any]:
         "variables": rows_shown(form, VARIABLES),
         "transfers": rows_shown(form, TRANSFERS),
         "blanks": [row_blank(form, sort) for sort in (TOOLS, VARIABLES, TRANSFERS)],
-        "blank_header": Header(BLANK, ""),
+        "blank_header": HeaderShown(Header(BLANK, "")),
         "built_in": " ".join(BUILT_IN),
     }
 

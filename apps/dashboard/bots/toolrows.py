@@ -2,19 +2,21 @@
 
 The values of a webhook's headers are secrets: the page is told their names alone. A row's headers
 are named ``tools-3-header-0-name`` and so on; a stored one is kept unless a new value is given or
-it is taken away.
+it is taken away. A value that was typed into a page which is shown again is not in it: the row says
+``again``, and is refused until the value is typed again, or the row or the new value is given up.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from apps.bots.tools import TIMEOUT_DEFAULT_S, TIMEOUT_LONGEST_S, TIMEOUT_SHORTEST_S
 from apps.dashboard.bots.fields import YES, Complaints, Field, chosen
 from apps.dashboard.bots.rows import Row, Sort, rows_entered, rows_stored
+from apps.dashboard.forms import AGAIN
 
 HEADERS = "custom_headers"
 # In config.llm.tools; what else a row says stands in webhook_tools.
@@ -50,18 +52,35 @@ TOOLS = Sort(
     also=(HEADERS,),
 )
 
-_HEADER = re.compile(r"tools-(\d{1,6})-header-(\d{1,6})-(name|value|stored|gone)")
+_HEADER = re.compile(r"tools-(\d{1,6})-header-(\d{1,6})-(name|value|stored|gone|again|keep)")
 
 
 @dataclass(frozen=True, slots=True)
 class Header:
-    """A header as it was entered. stored: under this name there is a value already."""
+    """A header as it was entered. stored: under this name there is a value already. again: a value
+    was typed that is in the page no more. keep: it is given up for the stored one."""
 
     number: str
     name: str
     value: str = field(default="", repr=False)
     stored: bool = False
     gone: bool = False
+    again: bool = False
+    keep: bool = False
+
+    @property
+    def is_lost(self) -> bool:
+        """Whether the page that shows it lacks a value that was typed and is still wanted."""
+        return (self.again or bool(self.value)) and not (self.gone or self.keep)
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether it cannot be saved for want of a value."""
+        return not (self.value or self.gone) and (self.is_lost or not self.stored)
+
+    def errors(self, base: str, complaints: Complaints) -> tuple[str, ...]:
+        """Return what is said at its value, in a page that it is shown in once more."""
+        return complaints.of(f"{base}-{self.number}-value") or ((AGAIN,) if self.is_lost else ())
 
 
 @dataclass(slots=True)
@@ -113,9 +132,9 @@ def _headers(entered: Mapping[str, Mapping[str, str]], stored: Sequence[str]) ->
     for number, texts in entered.items():
         name = texts.get("name", "").strip()
         is_stored = texts.get("stored") == YES and name in stored
-        if name or texts.get("value"):
-            gone = texts.get("gone") == YES
-            yield Header(number, name, texts.get("value", ""), is_stored, gone)
+        if name or texts.get("value") or texts.get("again"):
+            said = (texts.get(name) == YES for name in ("gone", "again", "keep"))
+            yield Header(number, name, texts.get("value", ""), is_stored, *said)
 
 
 def _flat(native: Mapping[str, Any]) -> dict[str, dict[str, Any]]:
@@ -144,6 +163,8 @@ def tools_value(
         if hook.get("url"):
             headers = _headers_value(row, tools, complaints)
             hooks[row.name] = {**hook, **({HEADERS: headers} if headers else {})}
+        elif any(header.is_lost for header in tools.headers.get(row.number, ())):
+            complaints.add(row.control("url"), ["Where are its headers to be sent?"])
     return listed, hooks
 
 
@@ -159,7 +180,10 @@ def _headers_value(row: Row, tools: Tools, complaints: Complaints) -> dict[str, 
                 found[header.name] = None
         elif not header.name:
             complaints.add(row.control(HEADERS), ["A header needs a name."])
-        elif header.value or not header.stored:
+        elif header.is_missing:
+            why = AGAIN if header.again else "Give its value."
+            complaints.add(f"{row.header_base}-{header.number}-value", [why])
+        elif header.value:
             found[header.name] = header.value
     return found
 
@@ -171,12 +195,16 @@ def headers_kept(row: Row, tools: Tools) -> list[str]:
 
 
 def headers_moved(
-    tools: Tools, patch: dict[str, Any], stored: Mapping[str, Mapping[str, str]]
+    tools: Tools,
+    patch: dict[str, Any],
+    stored: Mapping[str, Mapping[str, str]],
+    hooks: Container[str],
 ) -> None:
-    """Let tools that have a new name keep their headers. stored: the headers by a tool's name."""
+    """Let tools whose hooks begin anew keep their headers: under another name, or put back where
+    somebody took them away. stored: the headers by a tool's name. hooks: those that are there."""
     for row in tools.rows:
         hook = patch.get("webhook_tools", {}).get(row.name)
-        if row.was in ("", row.name) or not isinstance(hook, dict):
+        if not row.was or not isinstance(hook, dict) or (row.was == row.name and row.was in hooks):
             continue
         old = stored.get(row.was, {})
         kept = {name: old[name] for name in headers_kept(row, tools) if name in old}

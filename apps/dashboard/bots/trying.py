@@ -20,6 +20,7 @@ from apps.bots.samples import Unspoken, sample_speak
 from apps.bots.serializers import RenderQuerySerializer, ToolTrialSerializer
 from apps.bots.tooltrials import UnknownTool, tool_try
 from apps.core.errors import fields_flatten
+from apps.core.parsers import json_read
 from apps.dashboard.bots.editor import editing_asked, own_keys
 from apps.dashboard.bots.fields import Field, Shown
 from apps.dashboard.bots.lookup import READ, WRITE, bot_get, crumbs, version_get
@@ -90,7 +91,7 @@ def try_tool(request: HttpRequest, id: uuid.UUID, name: str) -> HttpResponse:
         raise PermissionDenied
     context: dict[str, Any] = {"name": name}
     try:
-        given = json.loads(request.POST.get("arguments") or "{}")
+        given = json_read(request.POST.get("arguments") or "{}")
         form = ToolTrialSerializer(data={"arguments": given})
         form.is_valid(raise_exception=True)
         arguments = form.validated_data["arguments"]
@@ -98,7 +99,7 @@ def try_tool(request: HttpRequest, id: uuid.UUID, name: str) -> HttpResponse:
         trial = tool_try(config, version, name, arguments, actor_in(request))
         body = trial["request"]["body"]
         context |= {"trial": trial, "asked": json.dumps(body, indent=2) if body else ""}
-    except (ValueError, RecursionError):
+    except ValueError:
         context["error"] = "The arguments are no JSON."
     except ValidationError as exc:
         told = fields_flatten(exc.detail).items()

@@ -14,7 +14,7 @@ from apps.accounts.connection_serializers import (
 )
 from apps.accounts.connections import connections_of
 from apps.accounts.models import TwilioConnection
-from apps.dashboard.forms import OfAccountForm, PlainForm, RuledForm, SecretField
+from apps.dashboard.forms import ChangeForm, OfAccountForm, PlainForm, SecretField
 
 _AUTH_TOKEN, _API_KEY = "auth_token", "api_key"
 _SIGNING = "signing:"
@@ -117,7 +117,7 @@ class ConnectionForm(ConnectionFields, OfAccountForm):
         return {**self.connection_body(), "account_sid": self.cleaned_data["account_sid"].strip()}
 
 
-class ConnectionChangeForm(ConnectionFields, RuledForm):
+class ConnectionChangeForm(ConnectionFields, ChangeForm):
     """What is to change of a connection. What is left empty of the secrets stays."""
 
     take_away = forms.MultipleChoiceField(
@@ -136,6 +136,7 @@ class ConnectionChangeForm(ConnectionFields, RuledForm):
             self.fields[name].help_text = "Leave it empty to keep what is stored."
         if not choices.choices:
             del self.fields["take_away"]
+        self.was_set()
 
     def read(self, body: dict[str, Any]) -> Mapping[str, Any]:
         found = TwilioConnectionPatchSerializer(body)
@@ -144,7 +145,8 @@ class ConnectionChangeForm(ConnectionFields, RuledForm):
         return values
 
     def body(self) -> dict[str, Any]:
-        found = self.connection_body()
+        stays = self.initial.keys() - self.changed
+        found = {name: say for name, say in self.connection_body().items() if name not in stays}
         taken = self.cleaned_data.get("take_away", [])
         if _AUTH_TOKEN in taken:
             found["auth_token"] = None

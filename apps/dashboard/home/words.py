@@ -109,6 +109,14 @@ _WORDS: Final[Mapping[AlarmKind, _Words]] = {
         "Vendor keys",
         is_bad=True,
     ),
+    AlarmKind.PROVIDER_SWITCHED: _Words(
+        "{names} failed once in the last hour ({detail}), and the bot's fallback served instead.",
+        "{names} failed {count} times in the last hour ({detail}), and bots' fallbacks served "
+        "instead.",
+        "Try its key: if the fallback fails too, callers hear an apology.",
+        _KEYS,
+        "Vendor keys",
+    ),
     AlarmKind.PROVIDER_MUTE: _Words(
         "A vendor did not answer in time, once in the last hour (while {detail}).",
         "Vendors did not answer in time, {count} times in the last hour (while {detail}).",

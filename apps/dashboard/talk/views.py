@@ -13,7 +13,7 @@ from django.http import Http404, HttpRequest, HttpResponse, JsonResponse
 from django.shortcuts import get_object_or_404
 from django.urls import URLPattern, path, reverse
 from django.views.decorators.http import require_GET, require_POST
-from rest_framework.exceptions import Throttled, ValidationError
+from rest_framework.exceptions import APIException, Throttled, ValidationError
 
 from apps.bots.models import TwilioConfig
 from apps.calls.browser import browser_call_abandon, browser_call_begin
@@ -27,6 +27,7 @@ from apps.calls.dial_serializers import DialSerializer
 from apps.calls.dialling import NotNow, WishRefused, call_dial
 from apps.calls.lines import Full
 from apps.calls.models import Call
+from apps.core.parsers import json_read
 from apps.dashboard.pages import needs, page
 from apps.dashboard.scoping import actor_in, may, narrowed, person_of
 from apps.dashboard.talk.choices import choices_of, numbers_of
@@ -203,8 +204,8 @@ def _body(request: HttpRequest) -> dict[str, Any]:
     try:
         if len(request.body) > LARGEST:
             raise Wrong("Too long.", status=413)
-        found = json.loads(request.body or b"{}")
-    except ValueError:
+        found = json_read(request.body or b"{}")
+    except (ValueError, APIException):
         found = None
     if not isinstance(found, dict):
         raise Wrong("That is no JSON object.")

@@ -1,10 +1,9 @@
-"""How pages say times, lengths, money and icons: ``{% load dashboard %}``."""
+"""How pages say times, lengths and icons: ``{% load dashboard %}``."""
 
 from __future__ import annotations
 
 import uuid
 from datetime import datetime
-from decimal import Decimal
 
 from django import template
 from django.utils import timezone
@@ -40,12 +39,6 @@ def icon(name: str) -> SafeString:
     if name not in ICONS:
         raise template.TemplateSyntaxError(f"{name} does not stand in apps/dashboard/icons.py.")
     return format_html('<span class="material-symbols-outlined" aria-hidden="true">{}</span>', name)
-
-
-@register.filter
-def money(usd: Decimal | None, is_complete: bool = True) -> str:
-    """Say what something cost, and how sure that is."""
-    return wording.money(usd, is_complete=is_complete)
 
 
 @register.filter

@@ -7,6 +7,7 @@ from typing import Any
 from django import forms
 
 from apps.dashboard.forms import (
+    ChangeForm,
     GraceField,
     MomentField,
     OfAccountForm,
@@ -63,7 +64,7 @@ class EndpointForm(EndpointFields, OfAccountForm):
         return {name: value for name, value in super().body().items() if name != "secret" or value}
 
 
-class EndpointChangeForm(EndpointFields, RuledForm):
+class EndpointChangeForm(EndpointFields, ChangeForm):
     """What is to change of an endpoint."""
 
     rules = EndpointChangesSerializer
@@ -72,6 +73,7 @@ class EndpointChangeForm(EndpointFields, RuledForm):
     def __init__(self, *args: Any, endpoint: Endpoint, **kwargs: Any) -> None:
         names = ("url", "description", "kinds")
         super().__init__(*args, initial={name: getattr(endpoint, name) for name in names}, **kwargs)
+        self.was_set()
 
 
 class SecretRotationForm(RuledForm):

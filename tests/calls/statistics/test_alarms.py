@@ -7,7 +7,9 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
+from django.db import connection
 from django.db.models.functions import Now
+from django.test.utils import CaptureQueriesContext
 from pytest_django import DjangoAssertNumQueries
 
 from apps.accounts.models import Account, TwilioConnection
@@ -84,6 +86,30 @@ def test_vendors_that_fail_are_counted_by_name_and_reason(
         (AlarmKind.PROVIDER_MISSING, 1, ["llm openai"], "", False),
     ]
     assert told(account)[0].latest == NOW - MINUTE
+
+
+def test_a_vendor_that_a_fallback_serves_for_is_an_alarm_of_its_own(
+    account: Account, config: TwilioConfig
+) -> None:
+    revoked = {"slot": "llm", "from": "openai/gpt", "to": "groq/llama", "reason": "auth"}
+    happened(config, "provider.switched", revoked, MINUTE, 2 * MINUTE)
+    happened(config, "provider.failed", {"provider": "deepgram", "reason": "timeout"}, MINUTE)
+    # Told as provider.missing, too.
+    missing = {"slot": "tts", "from": "cartesia", "to": "local", "reason": "missing"}
+    happened(config, "provider.switched", missing, MINUTE)
+    assert [(a.kind, a.count, [*a.names], a.detail, a.is_going_on) for a in told(account)] == [
+        (AlarmKind.PROVIDER_FAILED, 1, ["deepgram"], "timeout", True),
+        (AlarmKind.PROVIDER_SWITCHED, 2, ["openai/gpt"], "auth", True),
+    ]
+
+
+@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="an empty table is read as a whole")
+def test_what_vendors_did_not_do_is_looked_for_in_an_index(account: Account) -> None:
+    with CaptureQueriesContext(connection) as seen, connection.cursor() as cursor:
+        told(account)
+        (asked,) = [one["sql"] for one in seen if "provider.switched" in one["sql"]]
+        cursor.execute(f"EXPLAIN QUERY PLAN {asked}")
+        assert "events_by_kind" in str(cursor.fetchall())
 
 
 def test_a_connection_whose_check_failed_says_why(

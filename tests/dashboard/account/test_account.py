@@ -5,10 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+from django.test import Client
 from django.urls import reverse
+from pytest_django import Settings
 
 from apps.accounts.models import Account, AuditEntry, Invitation, Membership, User
-from tests.dashboard.people import KEEPERS, ROLES, Login, person, text
+from tests.dashboard.people import KEEPERS, ROLES, Login, form_in, person, text
 
 
 def url(name: str, account: Account) -> str:
@@ -128,6 +130,71 @@ def test_a_default_that_no_bot_could_use_is_refused_at_its_field(
     assert error.strip()
     account.refresh_from_db()
     assert account.defaults == {}
+
+
+def older_page(client: Client, account: Account) -> dict[str, Any]:
+    """What the settings' form sends if it was opened now, and nobody touched it."""
+    return form_in(text(client.get(url("change", account))), url("edit", account))
+
+
+def stored(account: Account) -> Account:
+    account.refresh_from_db()
+    return account
+
+
+def test_who_saves_an_older_page_undoes_nothing_of_what_others_set(
+    as_: Login, account: Account
+) -> None:
+    Account.objects.update(
+        defaults={"llm": {"provider": "openai", "model": "gpt-5"}},
+        calling_hours={"from": "09:00", "until": "20:00", "days": ["mon"], "timezone": "callee"},
+    )
+    client = as_(account, "admin")
+    mine = older_page(client, account)
+    theirs = older_page(client, account) | {"calls_per_second": "7", "hours_from": "08:00"}
+    theirs |= {"tts_provider": "local", "llm_model": "gpt-5-mini", "hours_days": ["mon", "fri"]}
+    client.post(url("edit", account), theirs)
+    mine |= {"allowed_countries": "DE", "hours_until": "18:00", "stt_provider": "local"}
+    client.post(url("edit", account), mine)
+    assert stored(account).calls_per_second == 7
+    assert account.allowed_countries == ["DE"]
+    hours = account.calling_hours
+    assert (hours["from"], hours["until"], hours["days"]) == ("08:00", "18:00", ["mon", "fri"])
+    assert account.defaults == {
+        "llm": {"provider": "openai", "model": "gpt-5-mini"},
+        "tts": {"provider": "local"},
+        "stt": {"provider": "local"},
+    }
+
+
+def test_an_untouched_page_changes_nothing_and_a_refused_one_still_knows_what_it_was(
+    as_: Login, account: Account
+) -> None:
+    client = as_(account, "admin")
+    mine = older_page(client, account)
+    Account.objects.update(calls_per_second=7)
+    client.post(url("edit", account), mine)
+    assert stored(account).calls_per_second == 7
+    page = client.post(url("edit", account), mine | {"allowed_countries": "Utopia"})
+    again = form_in(text(page), url("edit", account)) | {"allowed_countries": "AT"}
+    client.post(url("edit", account), again)
+    assert (stored(account).calls_per_second, account.allowed_countries) == (7, ["AT"])
+
+
+@pytest.mark.parametrize("name", ["playht", "scripted"])
+def test_a_default_that_is_not_offered_is_shown_and_stays(
+    as_: Login, account: Account, settings: Settings, name: str
+) -> None:
+    settings.ENABLE_TEST_PROVIDERS = False
+    Account.objects.update(defaults={"tts": {"provider": name}})
+    client = as_(account, "admin")
+    mine = older_page(client, account)
+    assert mine["tts_provider"] == name
+    client.post(url("edit", account), mine | {"calls_per_second": "3"})
+    assert stored(account).defaults == {"tts": {"provider": name}}
+    assert account.calls_per_second == 3
+    client.post(url("edit", account), older_page(client, account) | {"tts_provider": ""})
+    assert stored(account).defaults == {}
 
 
 def test_an_auth_token_is_set_but_never_shown(as_: Login, account: Account) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.urls import reverse
 from django.utils import timezone
@@ -10,11 +12,16 @@ from pytest_django import DjangoAssertNumQueries
 from apps.accounts.audit import Actor, Target, audit_record
 from apps.accounts.models import Account, AuditEntry
 from apps.accounts.services import account_patch, api_key_create
+from apps.bots.models import TwilioConfig
 from apps.dashboard import paging
 from apps.dashboard.account.audit import target_page
+from tests.calls.test_calls_api import make_call
 from tests.dashboard.people import KEEPERS, ROLES, Login, person, text
+from tests.test_architecture import APPS
 
 LIST = "/admin/accounts/auditentry/"
+# Known by a name, not by an id of ours.
+BY_NAME = ("credential", "phone_number")
 
 
 def url(entry: AuditEntry) -> str:
@@ -53,6 +60,39 @@ def test_what_is_known_by_another_name_is_found_in_its_list(account: Account, ki
     audit_record(account=account, actor=Actor(), action=f"{kind}.x", target=target)
     page = target_page(AuditEntry.objects.get(action=f"{kind}.x"))
     assert page.endswith("?q=the%26one")
+
+
+# Every kind of thing that a service says it has changed.
+KINDS = sorted(
+    {
+        kind
+        for source in APPS.rglob("*.py")
+        for kind in re.findall(r'\bTarget\("(\w+)"', source.read_text())
+    }
+)
+
+
+@pytest.mark.parametrize("target", ["", "6cf81958-95b1-5820-9b24-9eaf1bd80468", "PN1 and?more"])
+def test_whatever_is_noted_has_an_entry_to_read(as_: Login, account: Account, target: str) -> None:
+    client = as_(account, "owner")
+    assert {"account", "call", "config", "membership", "user", "webhook"} <= set(KINDS)
+    for kind in KINDS:
+        if target[:2] == "PN" and kind not in BY_NAME:
+            continue
+        noted = Target(kind, target)
+        audit_record(account=account, actor=Actor(), action=f"{kind}.x", target=noted)
+        entry = AuditEntry.objects.latest("created_at")
+        assert client.get(url(entry)).status_code == 200, kind
+
+
+def test_an_export_is_noted_and_leads_to_no_call(as_: Login, config: TwilioConfig) -> None:
+    make_call(config)
+    client = as_(config.account, "owner")
+    list(client.get("/admin/calls/call/export/?bot=" + str(config.pk)))
+    entry = AuditEntry.objects.get(action="call.export")
+    page = text(client.get(url(entry)))
+    assert str(config.pk) in page  # what the calls were narrowed by
+    assert "all that was done to it" not in page
 
 
 def test_it_is_filtered_by_actor_action_target_and_time(as_: Login, account: Account) -> None:

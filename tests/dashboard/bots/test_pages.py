@@ -115,6 +115,71 @@ def test_no_page_holds_a_secret(as_: Login, full: TwilioConfig) -> None:
             assert secret not in text
 
 
+def row_of(page: Any, control: str) -> str:
+    """The header's row in a page, by the name of a control in it."""
+    text: str = page.content.decode()
+    return next(row for row in text.split("<li ") if f'name="{control}"' in row)
+
+
+@pytest.mark.parametrize("stale", [False, True])
+def test_a_typed_header_is_asked_for_again_before_anything_is_saved(
+    as_: Login, full: TwilioConfig, stale: bool
+) -> None:
+    client = as_(full.account, "operator")
+    typed = {"tools-1-header-0-value": "Bearer typed"}
+    wrong = {} if stale else {"config.turns.stop_secs": "99"}
+    mine = sent(full, name="Mine")
+    if stale:
+        config_patch(Write(full.account, full.pk, Actor()), {"max_duration": 700})
+        mine["onto"] = "1"
+    page = client.post(at(full), mine | typed | wrong)
+    row = row_of(page, "tools-1-header-0-value")
+    assert "Type it again" in row
+    assert 'name="tools-1-header-0-again"' in row
+    assert "empty keeps it" not in row
+    assert "empty keeps it" in row_of(page, "tools-1-header-1-value")
+    number = version_of(full).number
+    again = mine | {"tools-1-header-0-again": "true", "onto": str(number)}
+    page = client.post(at(full), again)
+    assert "Type it again" in row_of(page, "tools-1-header-0-value")
+    assert version_of(full).number == number
+    assert client.post(at(full), again | typed).status_code == 302
+    assert version_of(full).secrets["tool_headers"]["book"]["Authorization"] == "Bearer typed"
+
+
+@pytest.mark.parametrize("given_up", ["keep", "gone"])
+def test_a_typed_header_is_given_up(as_: Login, full: TwilioConfig, given_up: str) -> None:
+    client = as_(full.account, "operator")
+    asked = {"tools-1-header-0-again": "true", f"tools-1-header-0-{given_up}": "true"}
+    assert client.post(at(full), sent(full, name="New", **asked)).status_code == 302
+    found = version_of(full).secrets["tool_headers"]["book"]
+    assert found.get("Authorization") == (SECRET if given_up == "keep" else None)
+
+
+def test_a_new_header_is_not_stored_without_its_value(as_: Login, full: TwilioConfig) -> None:
+    client = as_(full.account, "operator")
+    new = {"tools-2-header-1000-name": "X-Key"}
+    page = client.post(at(full), sent(full, **new, **{"tools-2-header-1000-value": ""}))
+    assert "Give its value." in row_of(page, "tools-2-header-1000-value")
+    page = client.post(
+        at(full), sent(full, name="x" * 201, **new, **{"tools-2-header-1000-value": "hush"})
+    )
+    assert "Type it again" in row_of(page, "tools-2-header-1000-value")
+    assert version_of(full).number == 1
+    given_up = sent(full, name="New")
+    assert client.post(at(full), given_up).status_code == 302
+
+
+def test_a_header_without_an_address_is_not_dropped_without_a_word(
+    as_: Login, full: TwilioConfig
+) -> None:
+    client = as_(full.account, "operator")
+    new = {"tools-0-header-1000-name": "X-Key", "tools-0-header-1000-value": "hush"}
+    page = client.post(at(full), sent(full, **new)).content.decode()
+    assert "Where are its headers to be sent?" in page
+    assert version_of(full).number == 1
+
+
 def test_saving_makes_a_version_and_says_so(as_: Login, full: TwilioConfig) -> None:
     client = as_(full.account, "operator")
     answer = client.post(at(full), sent(full, **{"config.llm.prompt": "Be new."}))
@@ -162,6 +227,31 @@ def test_a_stale_save_keeps_the_text_and_shows_what_changed(as_: Login, full: Tw
     assert answer.status_code == 302
     document = version_of(full).document
     assert (document["name"], document["llm"]["prompt"]) == ("Theirs", "Mine.")
+
+
+def test_what_json_cannot_say_is_refused_and_the_editor_stays(
+    as_: Login, full: TwilioConfig
+) -> None:
+    client = as_(full.account, "operator")
+    half = r'{"type": "object", "description": "\ud83d"}'
+    page = client.post(at(full), sent(full, **{"tools-1-parameters": half})).content.decode()
+    assert "low surrogate" in page
+    assert version_of(full).number == 1
+    assert client.get(at(full)).status_code == 200
+
+
+def test_a_bot_that_holds_half_a_character_can_be_mended(as_: Login, account: Account) -> None:
+    draft = draft_read(BODY)
+    draft.document["metadata"] = {"mood": "\ud83d"}
+    config = config_create(account=account, draft=draft, actor=Actor())
+    client = as_(account, "operator")
+    assert r"\ud83d" in client.get(at(config)).content.decode()
+    assert client.post(at(config), sent(config, metadata="{}")).status_code == 302
+    assert version_of(config).document["metadata"] == {}
+    assert client.get(at(config, "versions/2")).status_code == 200
+    entry = AuditEntry.objects.filter(target_id=str(config.pk)).latest("created_at")
+    log = as_(account, "owner").get(f"/admin/accounts/auditentry/{entry.pk}/change/")
+    assert r"\ud83d" in log.content.decode()
 
 
 def test_a_version_that_never_was_is_not_saved_over(as_: Login, full: TwilioConfig) -> None:
@@ -331,7 +421,8 @@ def test_the_preview_fills_in_what_a_call_brings(as_: Login, full: TwilioConfig)
 def test_a_tool_is_tried(as_: Login, full: TwilioConfig) -> None:
     client = as_(full.account, "operator")
     path = at(full, "tools/look_up/try")
-    assert "no JSON" in client.post(path, {"arguments": "{"}).content.decode()
+    for wrong in ("{", '{"a": 1e999}', '{"a": "\\ud83d"}', f'{{"a": {"9" * 5_000}}}'):
+        assert "no JSON" in client.post(path, {"arguments": wrong}).content.decode()
     page = client.post(path, {"arguments": "{}"}).content.decode()
     assert "https://hotel.example/look" in page  # a name that leads nowhere: failed, and said so
     assert "failed" in page

@@ -9,7 +9,7 @@ from pytest_django import Settings
 from apps.accounts.models import Account, AuditEntry, TwilioConnection
 from apps.bots.models import TwilioConfig
 from apps.calls.models import PhoneNumber
-from tests.dashboard.people import KEEPERS, ROLES, Login, text
+from tests.dashboard.people import KEEPERS, ROLES, Login, form_in, text
 from tests.support.twilio import TwilioStandIn
 
 LIST = "/admin/accounts/twilioconnection/"
@@ -64,6 +64,40 @@ def test_the_apis_rules_hold_for_the_form(
     page = text(client.post(ADD, form(account, at_twilio, region="ie1")))
     assert "Say the edge too" in page
     assert not TwilioConnection.objects.exists()
+
+
+def test_who_saves_an_older_page_undoes_nothing_of_what_others_set(
+    as_: Login, account: Account, at_twilio: TwilioStandIn
+) -> None:
+    client = as_(account, "admin")
+    client.post(ADD, form(account, at_twilio, name="Main"))
+    connection = TwilioConnection.objects.get()
+    page = text(client.get(url("change", connection)))
+    mine = form_in(page, url("edit", connection)) | {"name": "Mine"}
+    del mine["check_first"]
+    client.post(url("edit", connection), mine | {"name": "Main", "region": "ie1", "edge": "dublin"})
+    client.post(url("edit", connection), mine)
+    connection.refresh_from_db()
+    assert (connection.name, connection.region, connection.edge) == ("Mine", "ie1", "dublin")
+
+
+def said_at(page: str, field: str) -> str:
+    """What the page says is wrong with a field of a connection that is changed."""
+    return page.partition(f'id="connectionchangeform_{field}_error"')[2].partition("</div>")[0]
+
+
+def test_a_secret_that_was_typed_is_asked_for_again(
+    as_: Login, account: Account, at_twilio: TwilioStandIn
+) -> None:
+    client = as_(account, "admin")
+    client.post(ADD, form(account, at_twilio))
+    connection = TwilioConnection.objects.get()
+    page = text(client.post(url("edit", connection), {"auth_token": "1" * 32, "region": "ie1"}))
+    assert "Type it again" in said_at(page, "auth_token")
+    assert said_at(page, "api_key_secret") == ""
+    refused = {"auth_token": at_twilio.token, "check_first": "on", "api_key_sid": "SK" + "0" * 32}
+    page = text(client.post(url("edit", connection), {**refused, "api_key_secret": "wrong"}))
+    assert "Type it again" in said_at(page, "auth_token")
 
 
 def test_no_page_or_message_holds_a_secret(

@@ -16,7 +16,7 @@ from apps.webhooks.delivering import deliveries_send
 from apps.webhooks.models import Delivery, Endpoint
 from apps.webhooks.services import event_publish
 from apps.webhooks.signing import secret_new
-from tests.dashboard.people import ROLES, WRITERS, Login, shown_secret, text
+from tests.dashboard.people import ROLES, WRITERS, Login, form_in, shown_secret, text
 from tests.support.receiver import Receiver, Serving, says
 
 LIST = "/admin/webhooks/endpoint/"
@@ -54,6 +54,19 @@ def is_kept_nowhere(client: Client, secret: str) -> bool:
     held = str(client.cookies) + str(dict(client.session))
     pages = [LIST, "/admin/accounts/auditentry/", url("change", Endpoint.objects.get())]
     return secret not in held and not [path for path in pages if secret in text(client.get(path))]
+
+
+def test_who_saves_an_older_page_undoes_nothing_of_what_others_set(
+    as_: Login, account: Account, endpoint: Endpoint
+) -> None:
+    client = as_(account, "operator")
+    mine = form_in(text(client.get(url("change", endpoint))), url("edit", endpoint))
+    theirs = {"url": f"{URL}2", "kinds": ["call.ended"]}
+    client.post(url("edit", endpoint), mine | theirs)
+    client.post(url("edit", endpoint), mine | {"description": "Ours"})
+    endpoint.refresh_from_db()
+    assert (endpoint.url, endpoint.kinds) == (f"{URL}2", ["call.ended"])
+    assert endpoint.description == "Ours"
 
 
 @pytest.mark.parametrize("role", ROLES)

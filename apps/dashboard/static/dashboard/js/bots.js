@@ -97,6 +97,33 @@ form.addEventListener("change", (event) => {
   changed();
 });
 
+// --- a slot's fields: another provider brings its own, and finds what was typed for it before ---
+
+/** By slot and provider: the values of its controls, by name. */
+const typed = new Map();
+
+/** @param {Element} slot what a provider's fields stand in */
+function providerOf(slot) {
+  const shown = slot.querySelector(`[name^="for."]`);
+  return shown && `${shown.name} ${shown.value}`;
+}
+
+/** The controls that are a provider's own; the language is the bot's, and goes along. */
+function controlsOf(slot) {
+  return slot.querySelectorAll(`[name^="config."]:not([name$=".language"])`);
+}
+
+document.addEventListener("htmx:beforeSwap", ({ detail: { target } }) => {
+  if (!target.matches(".bc-slot")) return;
+  typed.set(providerOf(target), new Map([...controlsOf(target)].map((one) => [one.name, one.value])));
+});
+
+document.addEventListener("htmx:afterSwap", ({ detail: { target } }) => {
+  const before = target.matches(".bc-slot") && typed.get(providerOf(target));
+  if (!before) return;
+  for (const one of controlsOf(target)) one.value = before.get(one.name) ?? one.value;
+});
+
 document.addEventListener("htmx:afterSettle", () => {
   showPickers();
   changed();
