@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import pytest
+from django.db import connection
 
 from apps.accounts.audit import Actor
 from apps.accounts.models import Account, AuditEntry, Membership, User
 from apps.accounts.owners import LastOwner
+from apps.accounts.people import user_delete, user_update
 from apps.accounts.services import (
+    account_create,
     account_patch,
     account_update,
     membership_delete,
@@ -72,6 +76,34 @@ def test_an_owner_who_cannot_log_in_is_none(account: Account, lacks: dict[str, A
     with pytest.raises(LastOwner):
         membership_put(account=account, user=ada.user, role="viewer", actor=Actor())
     membership_delete(membership=bob, actor=Actor())
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("leaves", ["deleted", "locked out"])
+def test_of_two_owners_who_go_at_once_one_stays(leaves: str) -> None:
+    account = account_create(name="Hotel", actor=Actor())
+    users = [member(account, name, "owner").user for name in ("ada", "bob")]
+    start, outcomes = threading.Barrier(2), []
+
+    def leave(user: User) -> None:
+        start.wait(5)
+        try:
+            if leaves == "deleted":
+                user_delete(user=user, actor=Actor())
+            else:
+                user_update(user=user, changes={"is_active": False}, actor=Actor())
+            outcomes.append("gone")
+        except LastOwner:
+            outcomes.append("stays")
+        connection.close()
+
+    threads = [threading.Thread(target=leave, args=(user,)) for user in users]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert sorted(outcomes) == ["gone", "stays"]
+    assert Membership.objects.filter(user__is_active=True).count() == 1
 
 
 def test_a_role_does_not_bring_back_who_was_removed(account: Account) -> None:

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from apps.accounts.audit import Actor
-from apps.accounts.models import Account, ApiKey
+from apps.accounts.models import Account, ApiKey, Membership, User
 from apps.accounts.services import account_patch, api_key_verify
 from apps.bots.models import TwilioConfig
 from apps.calls.models import PhoneNumber
@@ -215,3 +215,30 @@ def test_an_empty_list_says_what_to_do(
     visitor.open(f"/admin/{path}/")
     expect(visitor.page.get_by_text(words).first).to_be_visible()
     visitor.clean()
+
+
+def test_somebody_is_invited_accepts_and_says_which_account_a_bot_is_for(
+    visitor_for: VisitorFor, account: Account, stranger: Account
+) -> None:
+    owner, bob = visitor_for("owner", account), visitor_for("operator", stranger)
+    name = User.objects.get(memberships__account=stranger).username
+    owner.open(f"/admin/accounts/account/{account.pk}/change/")
+    owner.page.get_by_label("Username").fill(name)
+    owner.page.get_by_role("button", name="Invite").click()
+    expect(owner.page.get_by_text("is invited, and finds it on their home page")).to_be_visible()
+    expect(owner.page.get_by_role("button", name="Withdraw")).to_be_visible()
+    owner.clean()
+
+    bob.open("/admin/")
+    expect(bob.page.get_by_text("invites you to the account Hotel as viewer")).to_be_visible()
+    bob.clean()
+    bob.page.get_by_role("button", name="Accept").click()
+    expect(bob.page.get_by_text("You are viewer of Hotel now.")).to_be_visible()
+    Membership.objects.filter(user__username=name).update(role="operator")
+    bob.open("/admin/bots/twilioconfig/add/")
+    bob.clean()
+    bob.page.get_by_label("Which account is the bot for?").select_option("Hotel")
+    bob.page.get_by_role("button", name="Go on").click()
+    expect(bob.page.get_by_label("Name", exact=True)).to_be_visible()
+    expect(bob.page.locator("input[name=account][type=hidden]")).to_have_value(str(account.pk))
+    bob.clean()

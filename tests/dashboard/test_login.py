@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from datetime import timedelta
 
 import pytest
 from axes.models import AccessAttempt
 from django.conf import settings as django_settings
 from django.core.cache import cache
+from django.db import connection
 from django.db.models import F
 from django.test import Client
 from pytest_django import Settings
@@ -180,10 +182,23 @@ def test_a_used_code_is_counted_as_a_wrong_one(client: Client, ada: User) -> Non
     assert "Too many wrong codes" in text_of(enter_code(other, code(secret, steps=1)))
 
 
-def test_of_two_who_enter_one_code_at_once_one_gets_in(ada: User) -> None:
+@pytest.mark.django_db(transaction=True)
+def test_of_two_who_enter_one_code_at_once_one_gets_in() -> None:
+    ada = person()
     secret, _ = second_factor(ada)
-    assert code_spend(user=ada, code=code(secret))
-    assert not code_spend(user=ada, code=code(secret))
+    start, outcomes = threading.Barrier(2), []
+
+    def enter() -> None:
+        start.wait(5)
+        outcomes.append(code_spend(user=ada, code=code(secret)))
+        connection.close()
+
+    threads = [threading.Thread(target=enter) for _ in range(2)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join(20)
+    assert sorted(outcomes) == [False, True]
 
 
 def test_a_recovery_code_counts_once(client: Client, ada: User) -> None:

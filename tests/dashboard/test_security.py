@@ -29,6 +29,7 @@ from apps.accounts.models import Account, AuditEntry, User
 from apps.accounts.second_factor import second_factor_is_on
 from apps.accounts.services import membership_put
 from apps.accounts.sweeps import failures_clear, sessions_clear
+from apps.core.threads import shared_close
 from apps.dashboard.browsers import browser_named
 from apps.dashboard.gate import may_enter
 from apps.dashboard.sockets import gated
@@ -387,6 +388,7 @@ async def test_a_socket_of_a_session_that_is_not_listed_is_refused() -> None:
     await listed.leave()
     await UserSession.objects.all().adelete()
     assert not await PageSocket("/admin/ws/live", session).connect()
+    await shared_close()
 
 
 def test_whatever_logs_somebody_in_is_listed(ada: User) -> None:

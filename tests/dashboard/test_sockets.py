@@ -2,14 +2,24 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+
 import pytest
+import pytest_asyncio
 from asgiref.sync import sync_to_async
 from pytest_django import Settings
 
+from apps.core.threads import shared_close
 from tests.dashboard.people import person
 from tests.dashboard.sockets import PageSocket, session_of
 
 pytestmark = pytest.mark.django_db(transaction=True)
+
+
+@pytest_asyncio.fixture(autouse=True)
+async def _no_thread_is_left() -> AsyncIterator[None]:
+    yield
+    await shared_close()
 
 
 async def opens(origin: str, host: str, scheme: str = "ws") -> bool:
