@@ -92,7 +92,7 @@ def test_where_what_was_asked_about_is_gone_it_is_said(
     page.get_by_role("button", name="Keep no recording").click()
     page.evaluate("document.getElementById('call-news').remove()")
     page.get_by_role("dialog").get_by_role("button", name="Keep no recording").click()
-    expect(page.get_by_role("status").filter(has_text="Try again")).to_be_visible()
+    expect(page.locator("#bc-told").get_by_text("Try again")).to_be_visible()
     assert Recording.objects.get().status == Recording.Status.RECORDING
     visitor.clean()
 
@@ -194,7 +194,7 @@ def test_a_slot_whose_fields_do_not_come_is_told(visitor_for: VisitorFor, accoun
     page.route("**/slot/**", lambda route: route.fulfill(status=500))
     provider = page.locator("#f-config-tts-provider")
     provider.select_option("elevenlabs")
-    expect(page.get_by_role("status").filter(has_text="the server answered 500")).to_be_visible()
+    expect(page.locator("#bc-told").get_by_text("the server answered 500")).to_be_visible()
     visitor.accessible()
     page.unroute("**/slot/**")
     provider.select_option("cartesia")
