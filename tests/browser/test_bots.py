@@ -7,7 +7,7 @@ import wave
 
 import numpy as np
 import pytest
-from django.conf import settings
+from django.conf import settings as django_settings
 from playwright.sync_api import Page, Route, expect
 from pytest_django import Settings
 
@@ -142,7 +142,7 @@ def test_why_a_voice_is_not_heard_is_told_as_it_is(
     if how == "without a server":
         page.route("**/hear/", lambda route: route.abort())
     else:
-        visitor.context.clear_cookies(name=settings.SESSION_COOKIE_NAME)
+        visitor.context.clear_cookies(name=django_settings.SESSION_COOKIE_NAME)
     page.get_by_role("button", name="Hear it").click()
     expect(page.locator("#hear-told")).to_contain_text(words)
     visitor.clean(forgive="ERR_FAILED")
@@ -177,6 +177,61 @@ def test_what_was_typed_for_a_provider_is_there_when_it_comes_back(
     language.fill("en")
     expect(page.locator("#unsaved")).to_be_hidden()  # as it was
     visitor.clean()
+
+
+def drafts(page: Page) -> list[str]:
+    """What the page's tab keeps of what was typed."""
+    pairs = page.evaluate("Object.entries(sessionStorage)")
+    return [text for key, text in pairs if key.startswith("bc-draft /")]
+
+
+@one_size
+def test_what_was_typed_outlives_the_session(visitor_for: VisitorFor, account: Account) -> None:
+    visitor = visitor_for("operator", account)
+    page, config = visitor.page, full(account)
+    visitor.open(at(config))
+    cookies = visitor.context.cookies()
+    page.locator("#f-config-llm-prompt").fill("Mine,\nover two lines.")
+    tool = page.locator("[data-rows=tools] > li").nth(1)
+    tool.locator("summary").first.press("Enter")
+    tool.get_by_label("Value", exact=True).first.fill("Bearer typed")
+    page.locator("[data-adds=variables]").click()
+    page.keyboard.type("city")
+    visitor.context.clear_cookies(name=django_settings.SESSION_COOKIE_NAME)
+    page.get_by_role("button", name="Save and publish").click()
+    page.wait_for_url("**/login/**")
+    visitor.context.add_cookies(cookies)  # type: ignore[arg-type]
+    visitor.open(at(config))
+    note = page.locator("#draft")
+    expect(note).to_contain_text("was not saved")
+    assert "Bearer typed" not in str(drafts(page))
+    visitor.accessible()
+    note.get_by_role("button", name="Put it back").click()
+    expect(page.get_by_text("Type it again")).to_be_visible()
+    expect(page.locator("#f-config-llm-prompt")).to_have_value("Mine,\nover two lines.")
+    expect(page.locator("[data-rows=variables] > li")).to_have_count(5)
+    visitor.clean()
+    tool.get_by_label("Keep the stored value").check()
+    page.get_by_role("button", name="Save and publish").click()
+    expect(page.get_by_text("takes calls as version 2")).to_be_visible()
+    assert prompt_of(config) == "Mine,\nover two lines."
+    assert drafts(page) == []
+    expect(note).to_be_hidden()
+
+
+@one_size
+def test_what_was_typed_and_left_is_discarded(visitor_for: VisitorFor, account: Account) -> None:
+    visitor = visitor_for("operator", account)
+    page, config = visitor.page, full(account)
+    page.on("dialog", lambda dialog: dialog.accept())
+    visitor.open(at(config))
+    page.get_by_label("Name", exact=True).first.fill("Mine")
+    visitor.open(at(config, "versions"))
+    visitor.open(at(config))
+    page.get_by_role("button", name="Discard it").click()
+    expect(page.locator("#draft")).to_be_hidden()
+    visitor.open(at(config))
+    expect(page.locator("#draft")).to_be_hidden()
 
 
 @one_size

@@ -108,6 +108,9 @@ RULES = {
     (r"calling_hours\.\w+", r"A list of .*"),
     (r"allowed_countries\.\d+", r"Two-letter countries .*"),
     (r"defaults.*", r"(Name a provider|Every bot has|An object with|Unknown|Not valid|Too ).*"),
+    # What a vendor's key is sent to, where the vendor has no address of its own.
+    (r"base_url", r"\w+ has one address, which is known: .*"),
+    (r"base_url", r"The http\(s\) address of a server, .*"),
     # Daily Bots' form: needed, but for a service that itself speaks.
     (r"services\.tts", r"Name a service\."),
 }

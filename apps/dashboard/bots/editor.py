@@ -41,7 +41,10 @@ from apps.dashboard.bots.together import undone
 from apps.dashboard.pages import page
 from apps.dashboard.scoping import actor_in, may
 
-PUBLISH = "publish"
+# What a form asks for: to be saved so that it takes calls, or to be written once more as it is.
+PUBLISH, SHOW = "publish", "show"
+# The page lets what it kept go: it is stored.
+SAVED = "#saved"
 TEMPLATE = "dashboard/bots/editor.html"
 
 
@@ -65,6 +68,12 @@ def edit(request: HttpRequest, config: TwilioConfig) -> HttpResponse:
     if not may(request, WRITE, config.account_id):
         raise PermissionDenied
     editing = editing_of(config, request)
+    if request.POST.get("do") == SHOW:
+        return _shown(request, editing)
+    return _posted(request, config, editing)
+
+
+def _posted(request: HttpRequest, config: TwilioConfig, editing: Editing) -> HttpResponse:
     try:
         return _saved(request, _save(request, editing))
     except Refused:
@@ -97,7 +106,7 @@ def add(request: HttpRequest) -> HttpResponse:
     data = request.POST.dict() if request.method == "POST" else None
     form = BotForm(stored_new(account), catalogue_for(account), data)
     editing = Editing(account, form, accounts=accounts)
-    if data is None:
+    if data is None or data.get("do") == SHOW:
         return _shown(request, editing)
     publish = data.get("do") == PUBLISH
     try:
@@ -106,9 +115,8 @@ def add(request: HttpRequest) -> HttpResponse:
         messages.error(request, "No bot was made: look at what is marked below.")
         return _shown(request, editing)
     _told(request, written, "is made" if publish else "is made, as a draft that takes no calls yet")
-    return HttpResponseRedirect(
-        reverse("admin:bots_twilioconfig_connect", args=[written.config.pk])
-    )
+    made = reverse("admin:bots_twilioconfig_connect", args=[written.config.pk])
+    return HttpResponseRedirect(made + SAVED)
 
 
 def _account_asked(request: HttpRequest, accounts: list[Account]) -> HttpResponse:
@@ -180,7 +188,7 @@ def _told(request: HttpRequest, written: Written, what: str) -> None:
 
 
 def _back(config: TwilioConfig) -> HttpResponse:
-    return HttpResponseRedirect(reverse("admin:bots_twilioconfig_change", args=[config.pk]))
+    return HttpResponseRedirect(reverse("admin:bots_twilioconfig_change", args=[config.pk]) + SAVED)
 
 
 def _shown(request: HttpRequest, editing: Editing) -> HttpResponse:

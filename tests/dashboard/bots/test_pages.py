@@ -22,7 +22,7 @@ from apps.bots.services import Write, config_create, config_delete, config_patch
 from tests.calls.test_calls_api import make_call
 from tests.conftest import BODY
 from tests.dashboard.bots.conftest import SECRET, VENDOR_KEY, form_of, sent_by, version_of
-from tests.dashboard.people import ROLES, WRITERS, Login, told
+from tests.dashboard.people import ROLES, WRITERS, Login, text, told
 
 LIST = "/admin/bots/twilioconfig/"
 ADD = f"{LIST}add/"
@@ -214,6 +214,21 @@ def test_a_refused_save_keeps_every_text_and_marks_the_field(
     assert version_of(full).number == 1
 
 
+def test_a_draft_that_is_put_back_is_shown_and_not_saved(as_: Login, full: TwilioConfig) -> None:
+    client = as_(full.account, "operator")
+    mine = {"name": "Mine", "do": "show", "tools-1-header-0-again": "true"}
+    page = client.post(at(full), sent(full, **mine))
+    assert 'value="Mine"' in text(page)
+    assert "data-unsaved" in text(page)
+    assert "Type it again" in row_of(page, "tools-1-header-0-value")
+    assert version_of(full).number == 1
+    made = {"account": str(full.account_id), "name": "New one", "do": "show"}
+    assert 'value="New one"' in text(client.post(ADD, made))
+    assert not TwilioConfig.objects.filter(name="New one").exists()
+    viewer = as_(full.account, "viewer")
+    assert viewer.post(at(full), sent(full, **mine)).status_code == 403
+
+
 def test_a_stale_save_keeps_the_text_and_shows_what_changed(as_: Login, full: TwilioConfig) -> None:
     client = as_(full.account, "operator")
     mine = sent(full, **{"config.llm.prompt": "Mine."})
@@ -271,7 +286,7 @@ def test_a_new_bot_is_made_and_leads_to_its_twiml(as_: Login, account: Account) 
     }
     answer = client.post(ADD, form)
     config = TwilioConfig.objects.get(name="Helper")
-    assert answer["Location"] == at(config, "connect")
+    assert answer["Location"] == at(config, "connect") + "#saved"
     page = client.get(at(config, "connect")).content.decode()
     assert "&lt;Stream" in page
     assert str(config.pk) in page

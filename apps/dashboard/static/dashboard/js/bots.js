@@ -1,6 +1,7 @@
 // The bot editor: rows, pickers, the prompt's variables, hearing the voice, and not losing work.
 
 import { NoAnswer, asked } from "./asking.js";
+import { draftOf, forget, keep, keepSent, putBack } from "./drafts.js";
 
 const form = document.getElementById("bot-form");
 const editable = !form.querySelector("fieldset.bc-plain").disabled;
@@ -15,6 +16,18 @@ function state() {
   return JSON.stringify(pairs);
 }
 
+/** The same for the page as the server wrote it, whatever the browser put back into it. */
+function stateWritten() {
+  const pairs = [];
+  for (const one of form.elements) {
+    if (!one.name || one.name === "csrfmiddlewaretoken" || one.matches(":disabled, button")) continue;
+    if (one.type === "checkbox" && !one.defaultChecked) continue;
+    const option = one.options && ([...one.options].find((it) => it.defaultSelected) ?? one.options[0]);
+    pairs.push([one.name, one.options ? option?.value : one.type === "checkbox" ? one.value : one.defaultValue]);
+  }
+  return JSON.stringify(pairs);
+}
+
 function isUnsaved() {
   return "unsaved" in form.dataset || state() !== saved;
 }
@@ -26,6 +39,30 @@ function showUnsaved() {
 addEventListener("beforeunload", (event) => {
   if (editable && !form.dataset.sent && isUnsaved()) event.preventDefault();
 });
+
+// The session may be over: then the login comes instead of an answer.
+form.addEventListener("submit", () => keepSent(form));
+addEventListener("pagehide", () => {
+  if (editable && !form.dataset.gone && isUnsaved()) keep(form);
+});
+
+/** Offer what was typed here before and never saved. */
+function offerDraft() {
+  const note = document.getElementById("draft");
+  const draft = note && !("unsaved" in form.dataset) && draftOf(form);
+  if (!draft) return;
+  note.querySelector("time").textContent = new Date(draft.at).toLocaleString("en", { dateStyle: "medium", timeStyle: "short" });
+  note.hidden = false;
+  note.addEventListener("click", ({ target }) => {
+    const button = target.closest("button");
+    if (!button) return;
+    note.hidden = true;
+    if (button.value === "back") {
+      form.dataset.gone = form.dataset.sent = "1";
+      putBack(form, draft);
+    } else forget();
+  });
+}
 
 addEventListener("keydown", (event) => {
   if ((event.ctrlKey || event.metaKey) && event.key.toLowerCase() === "s" && editable) {
@@ -230,8 +267,11 @@ async function play(response) {
 
 showPickers();
 showPrompt();
-saved = state();
+saved = stateWritten();
 showUnsaved();
+if (editable) offerDraft();
+// Once the browser has put back what it remembers.
+addEventListener("pageshow", changed);
 const wrong = form.querySelector("[aria-invalid=true]");
 if (wrong) {
   for (let at = wrong.closest("details"); at; at = at.parentElement.closest("details")) at.open = true;
