@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, ClassVar, Final
@@ -9,10 +10,12 @@ from typing import Any, ClassVar, Final
 from django import forms
 from django.db.models import QuerySet
 from rest_framework import serializers
+from rest_framework.exceptions import APIException
 
 from apps.accounts.models import Account
 from apps.calls.dialling import WishRefused
 from apps.core.errors import fields_flatten
+from apps.core.parsers import json_read
 from apps.dashboard.refusals import REFUSALS, refusal_of
 
 # Of a secret in a page that is shown once more.
@@ -130,18 +133,21 @@ class ChangeForm(RuledForm):
     undoes what they have not seen.
     """
 
-    was = forms.JSONField(required=False, widget=forms.HiddenInput)
+    was = forms.CharField(required=False, widget=forms.HiddenInput)
 
     def was_set(self) -> None:
         """Keep the initial values for the page. Called when the last field has its own."""
         names = [name for name in self.fields if name in self.initial]
-        self.initial["was"] = {name: _kept(self.initial[name]) for name in names}
+        self.initial["was"] = json.dumps({name: _kept(self.initial[name]) for name in names})
 
     @property
     def changed(self) -> frozenset[str]:
         """The names of the fields that were changed; all, if the page did not say."""
-        was = self.cleaned_data.get("was")
         names = [name for name in self.fields if name != "was"]
+        try:
+            was = json_read(self.cleaned_data.get("was", ""))
+        except (ValueError, APIException):
+            was = None
         if not isinstance(was, dict):
             return frozenset(names)
         return frozenset(

@@ -181,6 +181,16 @@ def test_an_untouched_page_changes_nothing_and_a_refused_one_still_knows_what_it
     assert (stored(account).calls_per_second, account.allowed_countries) == (7, ["AT"])
 
 
+@pytest.mark.parametrize("was", ["", "{", "[1]", "[" * 100_000, '{"name": {"a": 1}}'])
+def test_a_page_that_says_wrongly_what_it_was_made_with_is_taken_as_it_is(
+    as_: Login, account: Account, was: str
+) -> None:
+    client = as_(account, "admin")
+    answer = client.post(url("edit", account), settings_form(calls_per_second="5", was=was))
+    assert answer.status_code == 302
+    assert stored(account).calls_per_second == 5
+
+
 @pytest.mark.parametrize("name", ["playht", "scripted"])
 def test_a_default_that_is_not_offered_is_shown_and_stays(
     as_: Login, account: Account, settings: Settings, name: str
