@@ -103,7 +103,7 @@ def test_a_vendor_that_a_fallback_serves_for_is_an_alarm_of_its_own(
     ]
 
 
-@pytest.mark.skipif("connection.vendor != 'sqlite'", reason="an empty table is read as a whole")
+@pytest.mark.skipif(connection.vendor != "sqlite", reason="an empty table is read as a whole")
 def test_what_vendors_did_not_do_is_looked_for_in_an_index(account: Account) -> None:
     with CaptureQueriesContext(connection) as seen, connection.cursor() as cursor:
         told(account)
