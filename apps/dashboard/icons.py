@@ -18,17 +18,11 @@ _FRAME: Final = """
 """
 # In ours.
 _PAGES: Final = """
-    account_circle account_tree api backspace block bolt build call call_end call_log call_made
-    call_received cloud_off code content_copy dashboard database devices dialpad drafts
-    description factory fiber_manual_record fingerprint graphic_eq group headphones hearing home
-    hourglass_empty hub key keyboard link link_off list lock lock_reset manage_accounts mail mic
-    mic_off more notifications numbers password pause payments person person_add
-    person_remove phone_callback phone_disabled phone_forwarded phone_in_talk play_arrow
-    publish qr_code radio_button_checked receipt_long record_voice_over refresh remove replay
-    restart_alt rocket_launch save send settings_phone shield shield_lock
-    signal_cellular_alt
-    smart_toy sms speed stop stop_circle support_agent sync sync_problem task_alt terminal
-    timeline timer tune verified_user voicemail volume_off volume_up vpn_key webhook
+    account_circle call call_end call_made call_received code dashboard database dialpad
+    description graphic_eq group headphones hearing home hub key keyboard link list lock mail
+    mic mic_off more notifications numbers password pause person phone_forwarded phone_in_talk
+    play_arrow publish record_voice_over refresh remove replay restart_alt save send smart_toy
+    sms speed stop support_agent sync timeline timer tune volume_up vpn_key webhook
 """
 
 ICONS: Final = tuple(sorted({*_FRAME.split(), *_PAGES.split()}))

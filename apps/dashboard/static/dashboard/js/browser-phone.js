@@ -12,13 +12,8 @@ const LONGEST_FRAMES = 50 * 60 * 30;
 // Twilio, too, takes the socket's end for the call's: the bot has hung up.
 const CLOSED = { 1000: "bot", 1008: "refused" };
 
-/** Why there is no call, in words for people. kind: "insecure", "microphone" or "audio". */
-export class PhoneProblem extends Error {
-  constructor(kind, message) {
-    super(message);
-    this.kind = kind;
-  }
-}
+/** Why there is no call, in words for people. */
+export class PhoneProblem extends Error {}
 
 const WHY_NO_MICROPHONE = {
   NotAllowedError:
@@ -37,7 +32,6 @@ export class BrowserPhone extends EventTarget {
     super();
     if (!isSecureContext || !("AudioWorkletNode" in window)) {
       throw new PhoneProblem(
-        "insecure",
         "Browsers give the microphone, and the audio of calls, to pages over https or from this very machine only. " +
           `This page came over ${location.protocol.replace(":", "")} from ${location.host}. Open the dashboard by its https address.`,
       );
@@ -60,7 +54,7 @@ export class BrowserPhone extends EventTarget {
     try {
       await this.context.audioWorklet.addModule(new URL("./phone-worklet.js", import.meta.url));
     } catch (error) {
-      throw new PhoneProblem("audio", `The audio could not be started (${error.message}).`);
+      throw new PhoneProblem(`The audio could not be started (${error.message}).`);
     }
     if (this.ended) return;
     this.node = new AudioWorkletNode(this.context, "phone", { outputChannelCount: [1] });
@@ -75,7 +69,7 @@ export class BrowserPhone extends EventTarget {
       this.tracks = await navigator.mediaDevices.getUserMedia({ audio: MICROPHONE });
     } catch (error) {
       const why = WHY_NO_MICROPHONE[error.name] ?? `The microphone could not be opened (${error.name}).`;
-      throw new PhoneProblem("microphone", why);
+      throw new PhoneProblem(why);
     }
     if (this.ended) return this.#release();
     for (const track of this.tracks.getTracks()) track.onended = () => this.hangUp("microphone");

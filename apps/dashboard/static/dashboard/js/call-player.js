@@ -4,7 +4,7 @@ const STEP_S = 5;
 const PAGE_S = 30;
 
 /** @param {number} seconds */
-export function clock(seconds) {
+function clock(seconds) {
   const whole = Math.max(0, Math.floor(seconds));
   const [hours, minutes, rest] = [Math.floor(whole / 3600), Math.floor(whole / 60) % 60, whole % 60];
   const tail = `${String(rest).padStart(2, "0")}`;

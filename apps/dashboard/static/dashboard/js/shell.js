@@ -21,7 +21,7 @@ function showTimesIn(zone) {
 }
 
 /** Ask before a button with data-confirm does what it does. Resolves to whether to go on. */
-export function confirmed(text, verb = "Go on") {
+function confirmed(text, verb = "Go on") {
   const dialog = document.createElement("dialog");
   dialog.className = "bc-dialog";
   dialog.setAttribute("aria-labelledby", "bc-dialog-text");

@@ -64,7 +64,7 @@ function showVariables() {
   }
 }
 
-/** Say at each field what is wrong with it. Returns whether any field was found. */
+/** Say at each field what is wrong with it, and go to the first. */
 function showWrong(fields) {
   for (const error of document.querySelectorAll("[data-error]")) {
     const texts = fields[error.dataset.error] ?? fields.variables?.[error.dataset.error];
