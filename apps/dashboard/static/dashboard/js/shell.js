@@ -1,7 +1,5 @@
 // What every page has: the viewer's time zone, confirmations, copying, forms that submit themselves.
 
-import { tell } from "./renewal.js";
-
 /** Tell the server the zone that times are shown in; it counts from the next page on. */
 function tellZone() {
   const zone = Intl.DateTimeFormat().resolvedOptions().timeZone;
@@ -77,6 +75,7 @@ document.addEventListener(
     if (!(await confirmed(text, button.textContent.trim() || "Go on"))) return;
     const found = standIn(button, action);
     if (!found) {
+      const { tell } = await import("./renewal.js"); // where nothing renews itself, it is not loaded
       tell("The page changed meanwhile, and nothing was done. Try again.");
       return setTimeout(tell, 10_000, "");
     }
