@@ -39,6 +39,7 @@ PAGES: Mapping[str, str] = {
     "calls, searched": "/admin/calls/call/?q=4155550",
     "calls, by a name": "/admin/calls/call/?q=sip:nobody",
     "calls, so long": "/admin/calls/call/?longer=80000",
+    "calls, so ended": "/admin/calls/call/?reason=paused",
     "call": "/admin/calls/call/{call}/change/",
     "bots": "/admin/bots/twilioconfig/",
     "bot": "/admin/bots/twilioconfig/{bot}/change/",
