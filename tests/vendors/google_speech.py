@@ -143,8 +143,9 @@ class GoogleSpeechStandIn(VoiceStandIn):
                 await context.abort(grpc.StatusCode.UNAVAILABLE, "cut")
 
     async def _cut(self, sent: int) -> None:
-        """Break the connection once so many bytes are on their way to the client."""
-        await self.until(lambda: self.passed >= sent)
+        """Break the connection once so many bytes are on their way to the client, and some there,
+        if it says so: gRPC loses what it has not handed over."""
+        await self.until(lambda: self.passed >= sent and self.heard != 0)
         for connection in self.connections:
             connection.transport.close()
 

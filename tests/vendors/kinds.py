@@ -56,7 +56,7 @@ class VoiceStandIn(StandIn):
     After its first piece (at most 100 ms of audio) it waits for ``hold``, if that is set. spoken:
     the texts it was asked for, in order, as they would be read aloud (markup undone). asked: the
     voice and the model of each, as they came. cancels: how often it was told to stop in the
-    vendor's own words.
+    vendor's own words. heard: bytes of sound that its caller has, where the caller counts them.
     """
 
     MS_PER_CHARACTER = 60
@@ -66,6 +66,7 @@ class VoiceStandIn(StandIn):
         self.spoken: list[str] = []
         self.asked: list[tuple[str, str]] = []
         self.cancels = 0
+        self.heard: int | None = None
 
     def tone(self, text: str, rate: int) -> npt.NDArray[np.float32]:
         """Return the sound of ``text`` at ``rate`` Hz, -1..1; all zeros where silence is due."""

@@ -85,13 +85,17 @@ async def heard(voice: TextToSpeech, text: str) -> bytes:
         return b"".join([piece async for piece in sound_of(voice, text)])
 
 
-async def failure(voice: TextToSpeech, text: str = TEXT) -> tuple[bytes, ProviderError]:
-    """Speak what must fail; return what came before, and the error."""
+async def failure(
+    voice: TextToSpeech, text: str = TEXT, told: VoiceStandIn | None = None
+) -> tuple[bytes, ProviderError]:
+    """Speak what must fail; return what came before, and the error. told: counts what comes."""
     came = b""
     async with asyncio.timeout(10):
         try:
             async for piece in sound_of(voice, text):
                 came += piece
+                if told is not None:
+                    told.heard = len(came)
         except ProviderError as error:
             return came, error
     raise AssertionError(f"It did not fail; {len(came)} bytes came.")
@@ -226,7 +230,8 @@ async def test_interrupted_again_and_again_it_still_speaks(call: Call) -> None:
 async def test_cut_off_it_fails_after_what_came_and_speaks_again(call: Call) -> None:
     call.goes_wrong("cut", times=1)
     voice = call.voice()
-    came, error = await failure(voice)
+    call.vendor.heard = 0
+    came, error = await failure(voice, told=call.vendor)
     assert len(came) >= 20 * g711.BYTES_PER_MS
     assert (error.reason, error.retryable) == ("unavailable", True)
     assert_is_tone(call.vendor, await heard(voice, NEXT), NEXT)
