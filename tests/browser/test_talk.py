@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pytest
 from django.conf import settings
 from django.db import connection
-from playwright.sync_api import Browser, BrowserContext, Page, Route
+from playwright.sync_api import Browser, BrowserContext, Page, Route, expect
 
 from apps.accounts.audit import Actor
 from apps.accounts.models import Account
@@ -279,6 +279,21 @@ def test_the_bot_hangs_up_and_the_page_says_so(
     call_hang_up(account=account, call_id=call.pk, actor=Actor())
     page.get_by_text("The bot has ended the call.").wait_for()
     assert page.get_by_role("button", name="Call", exact=True).is_visible()
+    visitor.clean()
+
+
+def test_a_page_that_is_not_ready_takes_no_click(
+    visitor_for: VisitorFor, account: Account, scripted: TwilioConfig
+) -> None:
+    visitor = visitor_for("operator", account)
+    held: list[Route] = []
+    visitor.page.route("**/js/talk.js", lambda route: held.append(route))
+    with visitor.page.expect_request("**/js/talk.js"):
+        visitor.page.goto(visitor.origin + talk_to(scripted), wait_until="commit")
+    button = visitor.page.get_by_role("button", name="Call", exact=True)
+    expect(button).to_be_disabled()
+    held[0].continue_()
+    expect(button).to_be_enabled()
     visitor.clean()
 
 

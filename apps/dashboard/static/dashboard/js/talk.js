@@ -316,5 +316,6 @@ for (const key of document.querySelectorAll("[data-key]")) {
 for (const radio of document.querySelectorAll("[name=version]")) radio.addEventListener("change", showVariables);
 addEventListener("pagehide", () => phone?.hangUp());
 if ($("to")) $("to").value ||= recall();
+$("call").disabled = $("without").disabled = false; // a click before now would have been lost
 showVariables();
 show("idle");
