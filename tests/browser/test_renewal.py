@@ -9,7 +9,7 @@ from playwright.sync_api import Page, Request, expect
 from apps.accounts.models import Account
 from apps.bots.models import TwilioConfig
 from apps.calls.models import Call, Recording
-from tests.browser.conftest import DESKTOP, VisitorFor
+from tests.browser.conftest import DESKTOP, Visitor, VisitorFor
 from tests.calls.test_calls_api import make_call
 from tests.support.recorded_call import recorded_call
 
@@ -34,6 +34,14 @@ def live(config: TwilioConfig) -> Call:
     return call
 
 
+@pytest.fixture
+def watched(visitor_for: VisitorFor, account: Account, live: Call) -> Visitor:
+    """An operator at the page of the call."""
+    visitor = visitor_for("operator", account)
+    visitor.open(page_of(live))
+    return visitor
+
+
 def page_of(call: Call) -> str:
     return f"{LIST}{call.pk}/change/"
 
@@ -51,27 +59,19 @@ def renewed(page: Page, times: int = 2) -> None:
 
 
 @one_size
-def test_a_question_is_answered_though_the_page_renews_itself_meanwhile(
-    visitor_for: VisitorFor, account: Account, live: Call
-) -> None:
-    visitor = visitor_for("operator", account)
-    page = visitor.page
-    visitor.open(page_of(live))
+def test_a_question_is_answered_though_the_page_renews_itself_meanwhile(watched: Visitor) -> None:
+    page = watched.page
     page.get_by_role("button", name="Keep no recording").click()
     renewed(page)
     page.get_by_role("dialog").get_by_role("button", name="Keep no recording").click()
     expect(page.get_by_text("The recording is erased.")).to_be_visible()
     assert Recording.objects.get().status == Recording.Status.DELETED
-    visitor.clean()
+    watched.clean()
 
 
 @one_size
-def test_what_was_asked_about_is_found_again_in_a_page_that_changed(
-    visitor_for: VisitorFor, account: Account, live: Call
-) -> None:
-    visitor = visitor_for("operator", account)
-    page = visitor.page
-    visitor.open(page_of(live))
+def test_what_was_asked_about_is_found_again_in_a_page_that_changed(watched: Visitor) -> None:
+    page = watched.page
     page.get_by_role("button", name="Keep no recording").click()
     page.evaluate("""() => {
         const news = document.getElementById("call-news");
@@ -79,22 +79,18 @@ def test_what_was_asked_about_is_found_again_in_a_page_that_changed(
     }""")
     page.get_by_role("dialog").get_by_role("button", name="Keep no recording").click()
     expect(page.get_by_text("The recording is erased.")).to_be_visible()
-    visitor.clean()
+    watched.clean()
 
 
 @one_size
-def test_where_what_was_asked_about_is_gone_it_is_said(
-    visitor_for: VisitorFor, account: Account, live: Call
-) -> None:
-    visitor = visitor_for("operator", account)
-    page = visitor.page
-    visitor.open(page_of(live))
+def test_where_what_was_asked_about_is_gone_it_is_said(watched: Visitor) -> None:
+    page = watched.page
     page.get_by_role("button", name="Keep no recording").click()
     page.evaluate("document.getElementById('call-news').remove()")
     page.get_by_role("dialog").get_by_role("button", name="Keep no recording").click()
     expect(page.locator("#bc-told").get_by_text("Try again")).to_be_visible()
     assert Recording.objects.get().status == Recording.Status.RECORDING
-    visitor.clean()
+    watched.clean()
 
 
 # --- the keyboard, and text that is selected ------------------------------------------------------
@@ -112,12 +108,8 @@ def selected(page: Page) -> str:
 
 
 @one_size
-def test_the_keyboard_keeps_its_place_while_a_call_is_on(
-    visitor_for: VisitorFor, account: Account, live: Call
-) -> None:
-    visitor = visitor_for("operator", account)
-    page = visitor.page
-    visitor.open(page_of(live))
+def test_the_keyboard_keeps_its_place_while_a_call_is_on(watched: Visitor) -> None:
+    page = watched.page
     link = page.locator(".bc-turn-gap").last
     for place in (link, page.get_by_role("button", name="Copy the CallSid")):
         place.focus()
@@ -126,7 +118,7 @@ def test_the_keyboard_keeps_its_place_while_a_call_is_on(
         expect(place).to_be_focused()
         assert page.evaluate("!window.bcBefore.isConnected")
     assert page.evaluate(NAMELESS) == []
-    visitor.clean()
+    watched.clean()
 
 
 @one_size
